@@ -1,0 +1,96 @@
+"""Sites, and the assets that stand on them."""
+
+from typing import Any, ClassVar
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+
+from apps.accounts.constraints import SameTenant, not_blank, one_of
+from apps.accounts.fields import Reference
+from apps.lifecycle.models import Entity
+
+MAX_LATITUDE, MAX_LONGITUDE = 90.0, 180.0
+
+
+class AssetStatus(models.TextChoices):
+    """Whether an asset can be used."""
+
+    OPERATIONAL = "OPERATIONAL", "In use"
+    DOWN = "DOWN", "Out of order"
+    RETIRED = "RETIRED", "Out of use for good"
+
+
+class Site(Entity):
+    """A place where work is done, with the circle within which people check in."""
+
+    code = models.CharField(max_length=40)
+    name = models.CharField(max_length=200)
+    timezone = models.CharField(max_length=64, default="UTC", help_text="An IANA name, as Europe/Oslo.")
+    latitude = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(-MAX_LATITUDE), MaxValueValidator(MAX_LATITUDE)]
+    )
+    longitude = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(-MAX_LONGITUDE), MaxValueValidator(MAX_LONGITUDE)]
+    )
+    geofence_radius = models.PositiveIntegerField(
+        default=200, validators=[MinValueValidator(1)], help_text="Metres around the position."
+    )
+
+    class Meta:
+        """A site's code is unique in its tenant."""
+
+        ordering = ("code", "id")
+        constraints: ClassVar = [
+            *Entity.Meta.constraints,
+            models.UniqueConstraint(fields=["tenant", "code"], name="site_code_unique"),
+            not_blank("code", "site_code_not_blank"),
+            not_blank("name", "site_name_not_blank"),
+            models.CheckConstraint(
+                condition=Q(latitude__isnull=True, longitude__isnull=True)
+                | Q(latitude__range=(-MAX_LATITUDE, MAX_LATITUDE), longitude__range=(-MAX_LONGITUDE, MAX_LONGITUDE)),
+                name="site_position_on_earth",
+            ),
+            models.CheckConstraint(condition=Q(geofence_radius__gte=1), name="site_radius_positive"),
+        ]
+        indexes: ClassVar = [models.Index(fields=["tenant", "name", "id"], name="site_name")]
+
+    def __str__(self) -> str:
+        """Return the site's code and name."""
+        return f"{self.code} {self.name}"
+
+
+class Asset(Entity):
+    """A machine, room or part that work is done on."""
+
+    code = models.CharField(max_length=40)
+    name = models.CharField(max_length=200)
+    category = models.CharField(max_length=100, blank=True)
+    status = models.CharField(max_length=20, choices=AssetStatus, default=AssetStatus.OPERATIONAL)
+    site = Reference(Site, related_name="assets")
+    parent = Reference("self", null=True, blank=True, related_name="children")
+
+    class Meta:
+        """An asset's code is unique in its tenant."""
+
+        ordering = ("code", "id")
+        constraints: ClassVar = [
+            *Entity.Meta.constraints,
+            models.UniqueConstraint(fields=["tenant", "code"], name="asset_code_unique"),
+            not_blank("code", "asset_code_not_blank"),
+            not_blank("name", "asset_name_not_blank"),
+            one_of("status", AssetStatus, "asset_status_known"),
+            models.CheckConstraint(condition=Q(parent__isnull=True) | ~Q(parent=F("id")), name="asset_not_own_parent"),
+            SameTenant(field="site", name="asset_site_tenant"),
+            SameTenant(field="parent", name="asset_parent_tenant"),
+        ]
+        indexes: ClassVar[list[Any]] = [
+            models.Index(fields=["tenant", "name", "id"], name="asset_name"),
+            models.Index(fields=["tenant", "status", "code", "id"], name="asset_status"),
+            models.Index(fields=["site", "code", "id"], name="asset_site"),
+            models.Index(fields=["parent", "code", "id"], name="asset_parent"),
+        ]
+
+    def __str__(self) -> str:
+        """Return the asset's code and name."""
+        return f"{self.code} {self.name}"

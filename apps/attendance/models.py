@@ -1,0 +1,68 @@
+"""Attendance records."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from apps.accounts.constraints import SameTenant, one_of, required_in
+from apps.accounts.fields import Reference
+from apps.lifecycle.models import Entity
+
+from .workflow import AttendanceRecordStatus
+
+
+class AttendanceRecord(Entity):
+    """When a person was at a site, and from how far away they said so."""
+
+    person = Reference(settings.AUTH_USER_MODEL, related_name="attendance_records")
+    site = Reference("assets.Site", related_name="attendance_records")
+    status = models.CharField(
+        max_length=20, choices=AttendanceRecordStatus, default=AttendanceRecordStatus.PENDING
+    )
+    checked_in_at = models.DateTimeField()
+    checked_out_at = models.DateTimeField(null=True, blank=True)
+    check_in_latitude = models.FloatField(null=True, blank=True)
+    check_in_longitude = models.FloatField(null=True, blank=True)
+    distance_metres = models.FloatField(
+        null=True, blank=True, editable=False, help_text="From the site, in metres; empty when a position is missing."
+    )
+    within_geofence = models.BooleanField(null=True, blank=True, editable=False)
+    note = models.TextField(blank=True)
+
+    class Meta:
+        """Newest first; an index for each order and filter that lists are asked for."""
+
+        ordering = ("-id",)
+        constraints: ClassVar = [
+            *Entity.Meta.constraints,
+            one_of("status", AttendanceRecordStatus, "attendance_status_known"),
+            required_in("checked_out_at", [AttendanceRecordStatus.LOCKED], "attendance_checked_out_set"),
+            models.CheckConstraint(
+                condition=Q(checked_out_at__isnull=True) | Q(checked_out_at__gte=F("checked_in_at")),
+                name="attendance_out_after_in",
+            ),
+            models.CheckConstraint(
+                condition=Q(check_in_latitude__isnull=True, check_in_longitude__isnull=True)
+                | Q(check_in_latitude__range=(-90.0, 90.0), check_in_longitude__range=(-180.0, 180.0)),
+                name="attendance_position_on_earth",
+            ),
+            models.CheckConstraint(
+                condition=Q(distance_metres__isnull=True) | Q(distance_metres__gte=0), name="attendance_distance_positive"
+            ),
+            SameTenant(field="person", name="attendance_person_tenant"),
+            SameTenant(field="site", name="attendance_site_tenant"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "status", "checked_in_at", "id"], name="attendance_status"),
+            models.Index(fields=["tenant", "checked_in_at", "id"], name="attendance_checked_in"),
+            models.Index(fields=["tenant", "created_at", "id"], name="attendance_created"),
+            models.Index(fields=["tenant", "updated_at", "id"], name="attendance_updated"),
+            models.Index(fields=["person", "checked_in_at", "id"], name="attendance_person"),
+            models.Index(fields=["site", "checked_in_at", "id"], name="attendance_site"),
+        ]
+
+    def __str__(self) -> str:
+        """Return who was where, and when."""
+        return f"{self.person} at {self.site} on {self.checked_in_at:%Y-%m-%d}"

@@ -1,0 +1,63 @@
+"""The audit trail."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from apps.accounts.constraints import SameTenant, one_of
+from apps.accounts.fields import Reference
+from apps.accounts.tenancy import TenantManager
+
+
+class AuditSource(models.TextChoices):
+    """By which door a change came in."""
+
+    GRAPHQL = "graphql", "A GraphQL operation"
+    REST = "rest", "A REST request"
+    ADMIN = "admin", "The admin site"
+    COMMAND = "command", "A command of the operator"
+
+
+class AuditEntry(models.Model):
+    """One change of one entity: who, what, before and after, why."""
+
+    id = models.BigAutoField(primary_key=True)
+    tenant = models.ForeignKey("accounts.Tenant", models.PROTECT, db_index=False, related_name="+")
+    at = models.DateTimeField(default=timezone.now, db_default=Now())
+    actor = Reference(settings.AUTH_USER_MODEL, null=True, related_name="audit_entries", help_text="Empty when a command made the change.")
+    command = models.CharField(max_length=100, blank=True, help_text="The command that made the change.")
+    action = models.CharField(max_length=40, help_text="CREATE, UPDATE, or the name of a transition.")
+    entity_kind = models.CharField(max_length=40, help_text="The GraphQL name of the entity's type.")
+    entity_id = models.BigIntegerField()
+    entity_version = models.IntegerField(help_text="The entity's version after the change.")
+    changes = models.JSONField(default=list, help_text="[{field, before, after}], personal data redacted.")
+    comment = models.TextField(blank=True)
+    correlation_id = models.CharField(max_length=64, blank=True)
+    operation_id = models.UUIDField(null=True, help_text="What the changes of one bulk have in common.")
+    source = models.CharField(max_length=20, choices=AuditSource)
+
+    objects = TenantManager["AuditEntry"]()
+    unscoped = models.Manager["AuditEntry"]()
+
+    class Meta:
+        """Newest first."""
+
+        ordering = ("-id",)
+        verbose_name_plural = "audit entries"
+        constraints: ClassVar = [
+            one_of("source", AuditSource, "audit_source_known"),
+            SameTenant(field="actor", name="audit_actor_tenant"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "id"], name="audit_tenant"),
+            models.Index(fields=["tenant", "entity_kind", "entity_id", "id"], name="audit_entity"),
+            models.Index(fields=["tenant", "at", "id"], name="audit_at"),
+            models.Index(fields=["actor", "id"], name="audit_actor"),
+        ]
+
+    def __str__(self) -> str:
+        """Return what was done to which entity."""
+        return f"{self.action} {self.entity_kind} {self.entity_id}"

@@ -1,0 +1,95 @@
+"""Helpdesk tickets."""
+
+from datetime import datetime
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from apps.accounts.constraints import SameTenant, not_blank, one_of, required_in
+from apps.accounts.fields import Reference
+from apps.lifecycle.models import Entity
+from apps.lifecycle.priority import Priority, priority_rank
+
+from .workflow import TicketStatus
+
+SOLVED = [TicketStatus.RESOLVED, TicketStatus.CLOSED]
+
+
+class Ticket(Entity):
+    """What somebody reported, and by when they were promised an answer."""
+
+    serial = models.BigIntegerField(editable=False, help_text="The tenant's own count, shown in `number`.")
+    subject = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    status = models.CharField(max_length=20, choices=TicketStatus, default=TicketStatus.NEW)
+    priority = models.CharField(max_length=20, choices=Priority, default=Priority.MEDIUM)
+    priority_rank = priority_rank()
+    category = models.CharField(max_length=100, blank=True)
+    requester_name = models.CharField(max_length=200, blank=True)
+    requester_email = models.EmailField(blank=True)
+    requester_phone = models.CharField(max_length=40, blank=True)
+    site = Reference("assets.Site", null=True, blank=True, related_name="tickets")
+    asset = Reference("assets.Asset", null=True, blank=True, related_name="tickets")
+    assignee = Reference(settings.AUTH_USER_MODEL, null=True, blank=True, related_name="assigned_tickets")
+    work_order = Reference("work_orders.WorkOrder", null=True, blank=True, related_name="tickets", help_text="The order that was raised from the ticket.")
+    response_due_at = models.DateTimeField(editable=False)
+    resolution_due_at = models.DateTimeField(editable=False)
+    resolved_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        """Newest first; an index for each order and filter that lists are asked for."""
+
+        ordering = ("-id",)
+        constraints: ClassVar = [
+            *Entity.Meta.constraints,
+            models.UniqueConstraint(fields=["tenant", "serial"], name="ticket_serial_unique"),
+            not_blank("subject", "ticket_subject_not_blank"),
+            one_of("status", TicketStatus, "ticket_status_known"),
+            one_of("priority", Priority, "ticket_priority_known"),
+            required_in("resolved_at", SOLVED, "ticket_resolved_at_set"),
+            SameTenant(field="site", name="ticket_site_tenant"),
+            SameTenant(field="asset", name="ticket_asset_tenant"),
+            SameTenant(field="assignee", name="ticket_assignee_tenant"),
+            SameTenant(field="work_order", name="ticket_work_order_tenant"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "status", "resolution_due_at", "id"], name="ticket_status_due"),
+            models.Index(fields=["tenant", "resolution_due_at", "id"], name="ticket_resolution_due"),
+            models.Index(fields=["tenant", "response_due_at", "id"], name="ticket_response_due"),
+            models.Index(fields=["tenant", "created_at", "id"], name="ticket_created"),
+            models.Index(fields=["tenant", "updated_at", "id"], name="ticket_updated"),
+            models.Index(fields=["tenant", "priority_rank", "id"], name="ticket_priority"),
+            models.Index(fields=["site", "id"], name="ticket_site"),
+            models.Index(fields=["asset", "id"], name="ticket_asset"),
+            models.Index(fields=["work_order", "id"], name="ticket_work_order"),
+            models.Index(fields=["assignee", "status", "id"], name="ticket_assignee"),
+        ]
+
+    def __str__(self) -> str:
+        """Return the ticket's number and subject."""
+        return f"{self.number} {self.subject}"
+
+    @property
+    def number(self) -> str:
+        """Return the number people use: T-000123."""
+        return f"T-{self.serial:06d}"
+
+    @property
+    def sla_breached(self) -> bool:
+        """Tell whether a promised time has passed: unanswered past the response, or unsolved past the resolution."""
+        now = timezone.now()
+        if self.status == TicketStatus.CANCELLED:
+            return False
+        unanswered = self.status == TicketStatus.NEW and now > self.response_due_at
+        return unanswered or (self.resolved_at or now) > self.resolution_due_at
+
+
+def breaches_sla(now: datetime, prefix: str = "") -> Q:
+    """Return the condition that `Ticket.sla_breached` states, for a query."""
+    solved_late = Q(**{f"{prefix}resolved_at__gt": models.F(f"{prefix}resolution_due_at")})
+    unsolved = Q(**{f"{prefix}resolved_at__isnull": True, f"{prefix}resolution_due_at__lt": now})
+    unanswered = Q(**{f"{prefix}status": TicketStatus.NEW, f"{prefix}response_due_at__lt": now})
+    return (solved_late | unsolved | unanswered) & ~Q(**{f"{prefix}status": TicketStatus.CANCELLED})

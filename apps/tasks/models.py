@@ -1,0 +1,57 @@
+"""Tasks."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+
+from apps.accounts.constraints import SameTenant, not_blank, one_of, required_in
+from apps.accounts.fields import Reference
+from apps.lifecycle.models import Entity
+
+from .workflow import TaskStatus
+
+DONE = [TaskStatus.COMPLETED, TaskStatus.APPROVED]
+
+
+class Task(Entity):
+    """A step of a work order, or a job of its own, that one person does."""
+
+    title = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    status = models.CharField(max_length=20, choices=TaskStatus, default=TaskStatus.SCHEDULED)
+    work_order = Reference("work_orders.WorkOrder", null=True, blank=True, related_name="tasks")
+    asset = Reference("assets.Asset", null=True, blank=True, related_name="tasks")
+    assignee = Reference(settings.AUTH_USER_MODEL, null=True, blank=True, related_name="assigned_tasks")
+    scheduled_at = models.DateTimeField(null=True, blank=True)
+    due_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        """Newest first; an index for each order and filter that lists are asked for."""
+
+        ordering = ("-id",)
+        constraints: ClassVar = [
+            *Entity.Meta.constraints,
+            not_blank("title", "task_title_not_blank"),
+            one_of("status", TaskStatus, "task_status_known"),
+            required_in("assignee", [TaskStatus.ASSIGNED], "task_assignee_set"),
+            required_in("completed_at", DONE, "task_completed_at_set"),
+            SameTenant(field="work_order", name="task_work_order_tenant"),
+            SameTenant(field="asset", name="task_asset_tenant"),
+            SameTenant(field="assignee", name="task_assignee_tenant"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "status", "due_at", "id"], name="task_status_due"),
+            models.Index(fields=["tenant", "due_at", "id"], name="task_due"),
+            models.Index(fields=["tenant", "scheduled_at", "id"], name="task_scheduled"),
+            models.Index(fields=["tenant", "created_at", "id"], name="task_created"),
+            models.Index(fields=["tenant", "updated_at", "id"], name="task_updated"),
+            models.Index(fields=["work_order", "id"], name="task_work_order"),
+            models.Index(fields=["asset", "id"], name="task_asset"),
+            models.Index(fields=["assignee", "status", "due_at", "id"], name="task_assignee"),
+        ]
+
+    def __str__(self) -> str:
+        """Return the task's title."""
+        return self.title

@@ -1,0 +1,76 @@
+"""Work orders."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+
+from apps.accounts.constraints import SameTenant, not_blank, one_of, required_in
+from apps.accounts.fields import Reference
+from apps.lifecycle.models import Entity
+from apps.lifecycle.priority import Priority, priority_rank
+
+from .workflow import WorkOrderStatus
+
+STARTED = [WorkOrderStatus.IN_PROGRESS, WorkOrderStatus.ON_HOLD, WorkOrderStatus.COMPLETED, WorkOrderStatus.CLOSED]
+
+
+class WorkOrder(Entity):
+    """A piece of work to be approved, done and closed."""
+
+    serial = models.BigIntegerField(editable=False, help_text="The tenant's own count, shown in `number`.")
+    title = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    status = models.CharField(max_length=20, choices=WorkOrderStatus, default=WorkOrderStatus.DRAFT)
+    priority = models.CharField(max_length=20, choices=Priority, default=Priority.MEDIUM)
+    priority_rank = priority_rank()
+    site = Reference("assets.Site", null=True, blank=True, related_name="work_orders")
+    asset = Reference("assets.Asset", null=True, blank=True, related_name="work_orders")
+    assignee = Reference(settings.AUTH_USER_MODEL, null=True, blank=True, related_name="assigned_work_orders")
+    requested_by = Reference(settings.AUTH_USER_MODEL, null=True, blank=True, related_name="requested_work_orders", help_text="Empty for orders that were imported.")
+    due_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True, editable=False)
+    completed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    closed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    external_id = models.CharField(max_length=100, null=True, blank=True, help_text="The id in the system it came from.")
+
+    class Meta:
+        """Newest first; an index for each order and filter that lists are asked for."""
+
+        ordering = ("-id",)
+        constraints: ClassVar = [
+            *Entity.Meta.constraints,
+            models.UniqueConstraint(fields=["tenant", "serial"], name="workorder_serial_unique"),
+            models.UniqueConstraint(fields=["tenant", "external_id"], name="workorder_external_id_unique"),
+            not_blank("title", "workorder_title_not_blank"),
+            one_of("status", WorkOrderStatus, "workorder_status_known"),
+            one_of("priority", Priority, "workorder_priority_known"),
+            required_in("started_at", STARTED, "workorder_started_at_set"),
+            required_in("completed_at", STARTED[2:], "workorder_completed_at_set"),
+            required_in("closed_at", STARTED[3:], "workorder_closed_at_set"),
+            SameTenant(field="site", name="workorder_site_tenant"),
+            SameTenant(field="asset", name="workorder_asset_tenant"),
+            SameTenant(field="assignee", name="workorder_assignee_tenant"),
+            SameTenant(field="requested_by", name="workorder_requester_tenant"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "status", "due_at", "id"], name="workorder_status_due"),
+            models.Index(fields=["tenant", "status", "id"], name="workorder_status"),
+            models.Index(fields=["tenant", "due_at", "id"], name="workorder_due"),
+            models.Index(fields=["tenant", "created_at", "id"], name="workorder_created"),
+            models.Index(fields=["tenant", "updated_at", "id"], name="workorder_updated"),
+            models.Index(fields=["tenant", "priority_rank", "id"], name="workorder_priority"),
+            models.Index(fields=["site", "id"], name="workorder_site"),
+            models.Index(fields=["asset", "id"], name="workorder_asset"),
+            models.Index(fields=["assignee", "status", "due_at", "id"], name="workorder_assignee"),
+            models.Index(fields=["requested_by", "id"], name="workorder_requested_by"),
+        ]
+
+    def __str__(self) -> str:
+        """Return the order's number and title."""
+        return f"{self.number} {self.title}"
+
+    @property
+    def number(self) -> str:
+        """Return the number people use: WO-000123."""
+        return f"WO-{self.serial:06d}"

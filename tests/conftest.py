@@ -1,0 +1,50 @@
+"""What every test can ask for."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from apps.accounts.models import Tenant, User
+from apps.accounts.roles import Role
+from apps.accounts.tokens import issue_token
+from tests import factories
+
+Answer = dict[str, Any]
+Ask = Callable[..., Answer]
+
+
+@pytest.fixture
+def demo(db: None) -> Tenant:
+    """Return the tenant that most tests work in."""
+    return factories.tenant()
+
+
+@pytest.fixture
+def rival(db: None) -> Tenant:
+    """Return another tenant, which must see nothing of the first."""
+    return factories.tenant()
+
+
+@pytest.fixture
+def technician(demo: Tenant) -> User:
+    """Return a technician of the demo tenant."""
+    return factories.user(demo, Role.TECHNICIAN)
+
+
+@pytest.fixture
+def ask(client: Client) -> Ask:
+    """Return a function that sends a document over HTTP as a user and returns the parsed answer."""
+
+    def send(user: User, document: str, **variables: Any) -> Answer:
+        token, _ = issue_token(user=user)
+        body = {"query": document, "variables": variables}
+        answer = client.post(
+            "/graphql", json.dumps(body), content_type="application/json", headers={"Authorization": f"Bearer {token}"}
+        )
+        parsed: Answer = answer.json()
+        return parsed
+
+    return send

@@ -1,0 +1,70 @@
+"""Rows for tests: every function makes one valid row of the given tenant; keyword arguments override."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from apps.accounts.models import Tenant, User
+from apps.accounts.roles import Role
+from apps.accounts.sequences import take_numbers
+from apps.assets.models import Asset, Site
+from apps.attendance.models import AttendanceRecord
+from apps.helpdesk.models import Ticket
+from apps.tasks.models import Task
+from apps.work_orders.models import WorkOrder
+
+NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
+_counter = count(1)
+
+
+def tenant(slug: str | None = None, **fields: Any) -> Tenant:
+    slug = slug or f"tenant-{next(_counter)}"
+    return Tenant.unscoped.create(**{"slug": slug, "name": slug.title(), **fields})
+
+
+def user(owner: Tenant, role: Role = Role.TECHNICIAN, **fields: Any) -> User:
+    email = f"{role.lower()}-{next(_counter)}@{owner.slug}.example"
+    return User.objects.create_user(
+        **{"email": email, "name": f"{role.title()} {owner.name}", "role": role, "tenant": owner, **fields}
+    )
+
+
+def site(owner: Tenant, **fields: Any) -> Site:
+    code = f"SITE-{next(_counter)}"
+    position = {"latitude": 59.91, "longitude": 10.75}
+    return Site.unscoped.create(**{"tenant": owner, "code": code, "name": f"Site {code}", **position, **fields})
+
+
+def asset(owner: Tenant, **fields: Any) -> Asset:
+    code = f"AS{next(_counter)}"
+    place = fields.pop("site", None) or site(owner)
+    return Asset.unscoped.create(**{"tenant": owner, "code": code, "name": f"Asset {code}", "site": place, **fields})
+
+
+def work_order(owner: Tenant, **fields: Any) -> WorkOrder:
+    return WorkOrder.unscoped.create(
+        **{"tenant": owner, "serial": _serial(owner, "work_order"), "title": "Replace pump seal", **fields}
+    )
+
+
+def task(owner: Tenant, **fields: Any) -> Task:
+    return Task.unscoped.create(**{"tenant": owner, "title": "Drain the pump", **fields})
+
+
+def ticket(owner: Tenant, **fields: Any) -> Ticket:
+    due = {"response_due_at": NOON + timedelta(days=1), "resolution_due_at": NOON + timedelta(days=3)}
+    return Ticket.unscoped.create(
+        **{"tenant": owner, "serial": _serial(owner, "ticket"), "subject": "Water on the floor", **due, **fields}
+    )
+
+
+def attendance_record(owner: Tenant, **fields: Any) -> AttendanceRecord:
+    needed = {"person": lambda: user(owner), "site": lambda: site(owner)}
+    for name, make in needed.items():
+        fields.setdefault(name, None)
+        fields[name] = fields[name] or make()
+    return AttendanceRecord.unscoped.create(**{"tenant": owner, "checked_in_at": NOON, **fields})
+
+
+def _serial(owner: Tenant, kind: str) -> int:
+    return take_numbers(tenant_id=owner.pk, kind=kind)[0]
