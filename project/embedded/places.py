@@ -49,8 +49,7 @@ class Account:
 
     def reaches(self, folder: Path) -> bool:
         """Tell by trial whether this user may enter the folder."""
-        command = ["/bin/sh", "-c", 'cd "$1"', "sh", str(folder)]
-        return self.succeeds(command)
+        return self.succeeds(["/bin/sh", "-c", 'cd "$1"', "sh", str(folder)])
 
     def succeeds(self, command: list[str]) -> bool:
         """Run a command as this user, from a folder that all can enter; tell whether it works."""

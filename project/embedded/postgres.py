@@ -135,8 +135,8 @@ class Postgres(Server):
         """Tell whether PostgreSQL takes connections; make the role and the database."""
         try:
             with psycopg.connect(self._url(ADMINISTRATOR, "postgres"), autocommit=True) as session:
-                _make(session, "SELECT FROM pg_roles WHERE rolname = %s", "CREATE ROLE {0} LOGIN CREATEDB")
-                _make(session, "SELECT FROM pg_database WHERE datname = %s", "CREATE DATABASE {0} OWNER {0}")
+                _make(session, "SELECT 1 FROM pg_roles WHERE rolname = %s", "CREATE ROLE {0} LOGIN CREATEDB")
+                _make(session, "SELECT 1 FROM pg_database WHERE datname = %s", "CREATE DATABASE {0} OWNER {0}")
         except psycopg.OperationalError:
             return False
         return True
@@ -144,7 +144,7 @@ class Postgres(Server):
 
 def _make(session: psycopg.Connection, asked: LiteralString, order: LiteralString) -> None:
     """Carry out the order unless what was asked for is there."""
-    if not session.execute(asked, [APPLICATION]).fetchone():
+    if session.execute(asked, [APPLICATION]).fetchone() is None:
         session.execute(sql.SQL(order).format(sql.Identifier(APPLICATION)))
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
-from project.embedded import places
+from project.embedded import locks, places
 from project.embedded.places import Account
 from project.embedded.programs import Wheel
+
+PATIENCE = 30  # seconds
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,15 @@ class Server(ABC):
     @classmethod
     def settle(cls) -> Self:
         """Find the user, the program and the folders for this server. Raises EmbeddedError."""
-        account = places.server_account()
-        program = cls.wheel.locate(account)
-        return cls(account, program, places.home(account) / cls.name, places.sockets(account))
+        # One at a time: they make the same user and the same folders.
+        descriptor = locks.take(places.local() / "settle.lock", seconds=PATIENCE)
+        try:
+            account = places.server_account()
+            program = cls.wheel.locate(account)
+            return cls(account, program, places.home(account) / cls.name, places.sockets(account))
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
 
     @abstractmethod
     def prepare(self) -> None:

@@ -21,10 +21,10 @@ from project.embedded.valkey import Valkey
 
 SERVERS: dict[str, type[Server]] = {kind.name: kind for kind in (Postgres, Valkey)}
 GRACE = float(os.environ.get("WORKGRAPH_GRACE") or 5)  # seconds without a client
-TICK = 0.2
+TICK = 0.1
 START_SECONDS = 120
 STOP_SECONDS = 30
-SHORTEST_LIFE = 10  # seconds: a server that dies sooner is not started again
+REVIVALS = 5  # a server that dies more often needs a person
 READY = "ready"
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
@@ -39,6 +39,7 @@ class Supervisor:
         self.lock = lock
         self.files = Files(server.name)
         self.asked_to_stop = False
+        self.revivals = 0
         self.pid = os.getpid()
 
     def ask_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
@@ -103,11 +104,12 @@ class Supervisor:
             time.sleep(TICK)
 
     def _revive(self) -> None:
-        """Start the server again if it died, but not if it hardly lived."""
+        """Start the server again if it died, but not for ever."""
         if self.process.poll() is None:
             return
         sys.stderr.write(f"{self.server.name} exited with {self.process.returncode}\n")
-        if self._age() < SHORTEST_LIFE:
+        self.revivals += 1
+        if self.revivals > REVIVALS:
             raise EmbeddedError(self._complaint())
         time.sleep(1)  # its orphans need a moment to notice
         self.start()
