@@ -8,13 +8,15 @@ from django.db.models import F, Q
 
 from apps.accounts.constraints import SameTenant, one_of, required_in
 from apps.accounts.fields import Reference
-from apps.lifecycle.models import Entity
+from apps.lifecycle.models import WorkflowEntity
 
-from .workflow import AttendanceRecordStatus
+from .workflow import MACHINE, AttendanceRecordStatus
 
 
-class AttendanceRecord(Entity):
+class AttendanceRecord(WorkflowEntity):
     """When a person was at a site, and from how far away they said so."""
+
+    machine: ClassVar = MACHINE
 
     person = Reference(settings.AUTH_USER_MODEL, related_name="attendance_records")
     site = Reference("assets.Site", related_name="attendance_records")
@@ -36,7 +38,7 @@ class AttendanceRecord(Entity):
 
         ordering = ("-id",)
         constraints: ClassVar = [
-            *Entity.Meta.constraints,
+            *WorkflowEntity.Meta.constraints,
             one_of("status", AttendanceRecordStatus, "attendance_status_known"),
             required_in("checked_out_at", [AttendanceRecordStatus.LOCKED], "attendance_checked_out_set"),
             models.CheckConstraint(

@@ -10,16 +10,18 @@ from django.utils import timezone
 
 from apps.accounts.constraints import SameTenant, not_blank, one_of, required_in
 from apps.accounts.fields import Reference
-from apps.lifecycle.models import Entity
+from apps.lifecycle.models import WorkflowEntity
 from apps.lifecycle.priority import Priority, priority_rank
 
-from .workflow import TicketStatus
+from .workflow import MACHINE, TicketStatus
 
 SOLVED = [TicketStatus.RESOLVED, TicketStatus.CLOSED]
 
 
-class Ticket(Entity):
+class Ticket(WorkflowEntity):
     """What somebody reported, and by when they were promised an answer."""
+
+    machine: ClassVar = MACHINE
 
     serial = models.BigIntegerField(editable=False, help_text="The tenant's own count, shown in `number`.")
     subject = models.CharField(max_length=200)
@@ -44,7 +46,7 @@ class Ticket(Entity):
 
         ordering = ("-id",)
         constraints: ClassVar = [
-            *Entity.Meta.constraints,
+            *WorkflowEntity.Meta.constraints,
             models.UniqueConstraint(fields=["tenant", "serial"], name="ticket_serial_unique"),
             not_blank("subject", "ticket_subject_not_blank"),
             one_of("status", TicketStatus, "ticket_status_known"),

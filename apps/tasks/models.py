@@ -7,15 +7,19 @@ from django.db import models
 
 from apps.accounts.constraints import SameTenant, not_blank, one_of, required_in
 from apps.accounts.fields import Reference
-from apps.lifecycle.models import Entity
+from apps.lifecycle.models import WorkflowEntity
 
-from .workflow import TaskStatus
+from .workflow import MACHINE, OPEN, TaskStatus
 
 DONE = [TaskStatus.COMPLETED, TaskStatus.APPROVED]
 
 
-class Task(Entity):
+class Task(WorkflowEntity):
     """A step of a work order, or a job of its own, that one person does."""
+
+    machine: ClassVar = MACHINE
+    OPEN: ClassVar = OPEN
+    """The states of a task that is still to be done."""
 
     title = models.CharField(max_length=200)
     description = models.TextField(blank=True)
@@ -32,7 +36,7 @@ class Task(Entity):
 
         ordering = ("-id",)
         constraints: ClassVar = [
-            *Entity.Meta.constraints,
+            *WorkflowEntity.Meta.constraints,
             not_blank("title", "task_title_not_blank"),
             one_of("status", TaskStatus, "task_status_known"),
             required_in("assignee", [TaskStatus.ASSIGNED], "task_assignee_set"),

@@ -7,16 +7,20 @@ from django.db import models
 
 from apps.accounts.constraints import SameTenant, not_blank, one_of, required_in
 from apps.accounts.fields import Reference
-from apps.lifecycle.models import Entity
+from apps.lifecycle.models import WorkflowEntity
 from apps.lifecycle.priority import Priority, priority_rank
 
-from .workflow import WorkOrderStatus
+from .workflow import MACHINE, WorkOrderStatus
 
 STARTED = [WorkOrderStatus.IN_PROGRESS, WorkOrderStatus.ON_HOLD, WorkOrderStatus.COMPLETED, WorkOrderStatus.CLOSED]
 
 
-class WorkOrder(Entity):
+class WorkOrder(WorkflowEntity):
     """A piece of work to be approved, done and closed."""
+
+    machine: ClassVar = MACHINE
+    has_open_task: bool
+    """Computed by the queries that fetch the machine's annotations."""
 
     serial = models.BigIntegerField(editable=False, help_text="The tenant's own count, shown in `number`.")
     title = models.CharField(max_length=200)
@@ -39,7 +43,7 @@ class WorkOrder(Entity):
 
         ordering = ("-id",)
         constraints: ClassVar = [
-            *Entity.Meta.constraints,
+            *WorkflowEntity.Meta.constraints,
             models.UniqueConstraint(fields=["tenant", "serial"], name="workorder_serial_unique"),
             models.UniqueConstraint(fields=["tenant", "external_id"], name="workorder_external_id_unique"),
             not_blank("title", "workorder_title_not_blank"),
