@@ -6,7 +6,11 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 from django.views.generic import RedirectView
 
+from schema.root import schema
+from schema.view import GraphQLEndpoint
+
 urlpatterns = [
+    path("graphql", GraphQLEndpoint.as_view(schema=schema), name="graphql"),
     path("", RedirectView.as_view(pattern_name="graphql")),
     path("login/", LoginView.as_view(template_name="login.html"), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),

@@ -3,7 +3,7 @@
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -65,7 +65,7 @@ def _read_example(path: Path) -> ExampleOperation:
 
 
 def graphiql_response(
-    request: HttpRequest, *, token: str = "", operations: tuple[ExampleOperation, ...] | None = None
+    request: HttpRequest, *, token: str = "", operations: Sequence[ExampleOperation] | None = None
 ) -> HttpResponse:
     """Render GraphiQL for the endpoint that was asked; `token` is shown to whoever can open the page."""
     nonce = secrets.token_urlsafe(16)
@@ -78,7 +78,7 @@ def graphiql_response(
 
 
 def _context(
-    request: HttpRequest, nonce: str, token: str, operations: tuple[ExampleOperation, ...] | None
+    request: HttpRequest, nonce: str, token: str, operations: Sequence[ExampleOperation] | None
 ) -> dict[str, object]:
     user = getattr(request, "user", None)
     page = {

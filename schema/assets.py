@@ -1,0 +1,90 @@
+"""Sites and assets."""
+
+from typing import Self
+
+import strawberry_django
+from strawberry import auto
+
+from apps.assets import models
+from apps.assets.models import AssetStatus
+
+from .enums import publish
+from .reads.connection import connection
+from .reads.fields import Node, entity
+from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, filter_input
+
+publish(AssetStatus)
+
+
+@filter_input(models.Site, "Which sites to list, or the conditions on a site.")
+class SiteFilter:
+    id: IdLookup | None
+    code: TextLookup | None
+    name: TextLookup | None
+    created_at: TimeLookup | None
+
+
+@strawberry_django.order_type(models.Site, description="A term of an order of sites.")
+class SiteOrder:
+    code: auto
+    name: auto
+    created_at: auto
+
+
+@entity(models.Site)
+class Site(Node):
+    code: auto
+    name: auto
+    timezone: auto
+    latitude: auto
+    longitude: auto
+    geofence_radius: int
+    version: int
+    created_at: auto
+    updated_at: auto
+    assets = connection("Asset", "schema.assets", column="site_id", description="The assets on the site.")
+    work_orders = connection(
+        "WorkOrder", "schema.work_orders", column="site_id", description="The work orders on the site."
+    )
+    tickets = connection("Ticket", "schema.tickets", column="site_id", description="The tickets about the site.")
+
+
+@filter_input(models.Asset, "Which assets to list, or the conditions on an asset.")
+class AssetFilter:
+    id: IdLookup | None
+    code: TextLookup | None
+    name: TextLookup | None
+    category: TextLookup | None
+    status: ChoiceLookup[AssetStatus] | None
+    site: SiteFilter | None
+    parent: Self | None
+    created_at: TimeLookup | None
+
+
+@strawberry_django.order_type(models.Asset, description="A term of an order of assets.")
+class AssetOrder:
+    code: auto
+    name: auto
+    category: auto
+    status: auto
+    site: SiteOrder | None
+    created_at: auto
+
+
+@entity(models.Asset)
+class Asset(Node):
+    code: auto
+    name: auto
+    category: auto
+    status: AssetStatus
+    site: Site
+    parent: Self | None
+    version: int
+    created_at: auto
+    updated_at: auto
+    children = connection("Asset", "schema.assets", column="parent_id", description="The assets that are part of it.")
+    work_orders = connection(
+        "WorkOrder", "schema.work_orders", column="asset_id", description="The work orders on the asset."
+    )
+    tasks = connection("Task", "schema.tasks", column="asset_id", description="The tasks on the asset.")
+    tickets = connection("Ticket", "schema.tickets", column="asset_id", description="The tickets about the asset.")

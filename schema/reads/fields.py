@@ -1,0 +1,82 @@
+"""How node types are declared: a table of columns, to-one relations, lists, and pure functions of columns.
+
+None of them queries when it is resolved: `plan` reads the declarations, `fetch` gets everything before.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final, Self, dataclass_transform
+
+import strawberry
+import strawberry_django
+from django.db import models
+from django.db.models.expressions import Combinable
+from strawberry.types.field import StrawberryField
+from strawberry_django.fields.field import StrawberryDjangoField
+
+from .global_id import encode_id
+
+COLUMNS: Final = "columns"
+"""The metadata key under which a field names the columns it is computed from."""
+
+ANNOTATIONS: Final = "annotations"
+"""The metadata key under which a field names what the database is to compute: name -> prefix -> expression."""
+
+Annotations = Mapping[str, Callable[[str], Combinable]]
+
+
+class Column(StrawberryDjangoField):
+    """A column or to-one relation that was fetched before: reading it is reading an attribute."""
+
+    @property
+    def is_basic_field(self) -> bool:
+        """Let the executor read the attribute without a chain of resolvers."""
+        return self.base_resolver is None
+
+    def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
+        """Return the attribute."""
+        return getattr(source, self.python_name)
+
+
+class IdField(StrawberryField):
+    """The global id, made of the model's name and the primary key."""
+
+    def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
+        """Return the row's global id."""
+        return encode_id(source._meta.object_name, source.pk)
+
+
+class NodeList(StrawberryField):
+    """A page of nodes: of all rows of a model, or of those whose `column` holds the parent's key."""
+
+    column: str | None = None
+
+    def __copy__(self) -> Self:
+        """Copy the declaration whole."""
+        copied: Self = super().__copy__()
+        copied.column = self.column
+        return copied
+
+
+@strawberry.interface(description="An object with an id that is unique in the whole API.")
+class Node:
+    """An object with a global id."""
+
+    id: strawberry.ID = IdField(description="Unique in the whole API; send it back to name this object.")  # type: ignore[assignment]
+
+
+@dataclass_transform()
+def entity(model: type[models.Model], **options: Any) -> Callable[[type], Any]:
+    """Declare the node type of a model; descriptions are the model's docstring and help texts."""
+    return partial(_entity, model=model, options=options)
+
+
+def _entity(cls: type, *, model: type[models.Model], options: dict[str, Any]) -> Any:
+    assert cls.__name__ == model.__name__, "global ids and node types go by the model's name"
+    return strawberry_django.type(model, field_cls=Column, **options)(cls)
+
+
+def computed(*columns: str, description: str, annotations: Annotations | None = None, **options: Any) -> Any:
+    """Declare a field that is a pure function of these columns and annotations of its row."""
+    metadata = {COLUMNS: columns, ANNOTATIONS: annotations or {}}
+    return strawberry.field(description=description, metadata=metadata, **options)

@@ -1,0 +1,173 @@
+"""What a filter can ask of a column, and how filters become conditions."""
+
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+import strawberry
+import strawberry_django
+from django.db import models
+from django.db.models import Q, QuerySet
+from strawberry import UNSET
+from strawberry.types.base import get_object_definition
+from strawberry_django.filters import process_filters
+
+from schema.errors import BadRequestError
+
+from .global_id import decode_id
+
+T = TypeVar("T")
+Rows = QuerySet[Any]
+
+MAX_LIST = 1000
+"""How many values a filter may list."""
+
+
+def _lookup(description: str) -> Any:
+    return strawberry.field(default=UNSET, description=description)
+
+
+@strawberry.input(description="Conditions on a text. All that are given must hold.")
+class TextLookup:
+    """Conditions on a text column."""
+
+    exact: str | None = _lookup("Is this text.")
+    i_exact: str | None = _lookup("Is this text, in capitals or not.")
+    in_list: list[str] | None = _lookup("Is one of these texts.")
+    contains: str | None = _lookup("Contains this text.")
+    i_contains: str | None = _lookup("Contains this text, in capitals or not.")
+    starts_with: str | None = _lookup("Starts with this text.")
+    i_starts_with: str | None = _lookup("Starts with this text, in capitals or not.")
+
+
+@strawberry.input(description="Conditions on a choice. All that are given must hold.")
+class ChoiceLookup(Generic[T]):
+    """Conditions on a column with an enumeration of values."""
+
+    exact: T | None = _lookup("Is this value.")
+    in_list: list[T] | None = _lookup("Is one of these values.")
+
+
+@strawberry.input(description="A range of times, both ends included.")
+class TimeRange:
+    """A range of times."""
+
+    start: datetime = strawberry.field(description="The earliest time.")
+    end: datetime = strawberry.field(description="The latest time.")
+
+    @strawberry_django.filter_field
+    def filter(self, queryset: Rows, prefix: str) -> tuple[Rows, Q]:
+        """Return the condition that the time lies in the range."""
+        return queryset, Q(**{f"{prefix[:-2]}": (self.start, self.end)})
+
+
+@strawberry.input(description="Conditions on a time. All that are given must hold. A time without a zone is UTC.")
+class TimeLookup:
+    """Conditions on a time."""
+
+    exact: datetime | None = _lookup("Is this time.")
+    gt: datetime | None = _lookup("Is later than this time.")
+    gte: datetime | None = _lookup("Is this time or later.")
+    lt: datetime | None = _lookup("Is earlier than this time.")
+    lte: datetime | None = _lookup("Is this time or earlier.")
+    range: TimeRange | None = _lookup("Lies between two times, or is one of them.")
+    is_null: bool | None = _lookup("Is not set (true), or is set (false).")
+
+
+@strawberry.input(description="Conditions on the id of an object. All that are given must hold.")
+class IdLookup:
+    """Conditions on a row's primary key, by its global id."""
+
+    exact: strawberry.ID | None = _lookup("Is this object.")
+    in_list: list[strawberry.ID] | None = _lookup("Is one of these objects.")
+    is_null: bool | None = _lookup("There is no such object (true), or there is one (false).")
+
+    @strawberry_django.filter_field
+    def filter(self, queryset: Rows, prefix: str) -> tuple[Rows, Q]:
+        """Return the condition on the key.
+
+        Raises BadRequestError for the id of an object of another type.
+        """
+        type_name = _model_at(queryset.model, prefix).__name__
+        path = prefix.removesuffix("__")
+        condition = Q()
+        if self.exact:
+            condition &= Q(**{path: _key(self.exact, type_name)})
+        if self.in_list:
+            condition &= Q(**{f"{path}__in": [_key(text, type_name) for text in self.in_list]})
+        if isinstance(self.is_null, bool):
+            condition &= Q(**{f"{path}__isnull": self.is_null})
+        return queryset, condition
+
+
+def filter_input(model: type[models.Model], description: str) -> Callable[[type], Any]:
+    """Declare a filter with AND, OR and NOT, as strawberry-django has them.
+
+    Its DISTINCT is left out: filters follow to-one relations only, so no row can come twice.
+    """
+
+    def declare(cls: type) -> Any:
+        declared: Any = strawberry_django.filter_type(model, description=description)(cls)
+        definition = get_object_definition(declared, strict=True)
+        definition.fields = [field for field in definition.fields if field.name != "DISTINCT"]
+        for field in definition.fields:
+            field.description = COMBINATIONS.get(field.name, field.description)
+        return declared
+
+    return declare
+
+
+COMBINATIONS = {
+    "AND": "Both the conditions beside this and these must hold.",
+    "OR": "Either the conditions beside this or these must hold.",
+    "NOT": "These must not hold.",
+}
+
+
+def condition_of(filters: Any, rows: Rows) -> Q:
+    """Return the condition that a filter input states.
+
+    Raises BadRequestError for a value that no column can hold.
+    """
+    if not filters:
+        return Q()
+    _check(filters)
+    _, condition = process_filters(filters, rows, None)
+    return condition
+
+
+def _check(value: Any) -> None:
+    for field in fields(value):
+        given = getattr(value, field.name)
+        if is_dataclass(given):
+            _check(given)
+        elif isinstance(given, datetime) and given.tzinfo is None:
+            setattr(value, field.name, given.replace(tzinfo=UTC))
+        elif isinstance(given, list) and len(given) > MAX_LIST:
+            raise BadRequestError(f"A filter may list {MAX_LIST} values; this one lists {len(given)}.")
+        else:
+            _check_texts(given if isinstance(given, list) else [given])
+
+
+def _check_texts(values: list[Any]) -> None:
+    for value in values:
+        if isinstance(value, str) and ("\0" in value or not value.isascii() and _has_surrogate(value)):
+            raise BadRequestError("A text may hold neither NUL nor half a surrogate pair.")
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _model_at(model: Any, prefix: str) -> type[models.Model]:
+    for name in prefix.split("__")[:-2]:
+        model = model._meta.get_field(name).related_model
+    return model  # type: ignore[no-any-return]
+
+
+def _key(text: str, type_name: str) -> int:
+    named = decode_id(text)
+    if named.type_name != type_name:
+        raise BadRequestError(f"{text!r} is the id of a {named.type_name}; a {type_name} is needed here.")
+    return named.key

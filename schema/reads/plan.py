@@ -1,0 +1,153 @@
+"""What an operation selects of a model: its columns, the rows joined to it, and the lists nested in it.
+
+A plan is found by reading the selected fields once, before anything is fetched. It knows fields by what they declare
+(`fields`), so that it holds for every node type.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.db import models
+from django.db.models.expressions import Combinable
+from graphql import GraphQLObjectType, GraphQLResolveInfo, get_named_type
+from graphql.execution.collect_fields import FieldDetails, FieldDetailsList, FragmentDetails, collect_subfields
+from graphql.execution.values import VariableValues, get_argument_values
+from strawberry import Schema
+from strawberry.schema.schema_converter import GraphQLCoreConverter
+from strawberry.types.arguments import convert_arguments
+from strawberry.types.field import StrawberryField
+
+from .fields import ANNOTATIONS, COLUMNS, Column, NodeList
+
+TYPENAME: Final = "__typename"
+
+PageKey = tuple[int, ...]
+"""Which selection of a list a page answers: the identities of its field nodes, of which an alias has its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A value that the database computes for the rows at a path."""
+
+    owner: str
+    name: str
+    expression: Callable[[str], Combinable]
+
+
+@dataclass(frozen=True, slots=True)
+class NestedList:
+    """A selected list of the rows at a path."""
+
+    owner: str
+    key: PageKey
+    field: NodeList
+    arguments: dict[str, Any]
+    details: FieldDetailsList
+    connection_type: GraphQLObjectType
+
+
+@dataclass(slots=True)
+class Plan:
+    """What to fetch of a model's rows, by lookup paths from it."""
+
+    model: type[models.Model]
+    columns: set[str] = field(default_factory=lambda: {"id"})
+    joins: set[str] = field(default_factory=set)
+    computed: dict[tuple[str, str], Computed] = field(default_factory=dict)
+    lists: list[NestedList] = field(default_factory=list)
+
+    def add_column(self, path: str) -> None:
+        """Fetch the column at this path, and join the rows on the way to it."""
+        self.columns.add(path)
+        relations = path.split("__")[:-1]
+        self.joins.update("__".join(relations[: depth + 1]) for depth in range(len(relations)))
+        self.columns.update(self.joins)
+
+
+@dataclass(frozen=True, slots=True)
+class Selections:
+    """The fields that an operation selects, with fragments and directives applied."""
+
+    info: GraphQLResolveInfo
+    variables: VariableValues
+    fragments: dict[str, FragmentDetails]
+
+    @classmethod
+    def of(cls, info: GraphQLResolveInfo) -> "Selections":
+        """Return the selections of the operation that is being executed."""
+        fragments = {name: FragmentDetails(fragment) for name, fragment in info.fragments.items()}
+        return cls(info, _variable_values(info), fragments)
+
+    def details(self) -> FieldDetailsList:
+        """Return the field that is being resolved."""
+        return [FieldDetails(node, None) for node in self.info.field_nodes]
+
+    def below(self, parent: GraphQLObjectType, details: FieldDetailsList) -> Iterator[tuple[str, FieldDetailsList]]:
+        """Yield the name of each field selected below these, with its nodes; each alias by itself."""
+        collected = collect_subfields(
+            self.info.schema, self.fragments, self.variables, self.info.operation, parent, details
+        )
+        for group in collected.grouped_field_set.values():
+            yield group[0].node.name.value, group
+
+    def arguments(self, parent: GraphQLObjectType, group: FieldDetailsList) -> dict[str, Any]:
+        """Return the coerced arguments of a field, as its resolver would get them."""
+        node = group[0].node
+        coerced = get_argument_values(parent.fields[node.name.value], node, self.variables)
+        schema: Schema = self.info.schema._strawberry_schema  # type: ignore[attr-defined]
+        arguments = declaration(parent, node.name.value).arguments
+        return convert_arguments(coerced, arguments, schema.schema_converter.scalar_registry, schema.config)
+
+    def read(self, plan: Plan, node_type: GraphQLObjectType, details: FieldDetailsList, owner: str = "") -> None:
+        """Add to the plan what is selected of the node at a path."""
+        for name, group in self.below(node_type, details):
+            if name != TYPENAME:
+                self._read_field(plan, node_type, name, group, owner)
+
+    def _read_field(
+        self, plan: Plan, node_type: GraphQLObjectType, name: str, group: FieldDetailsList, owner: str
+    ) -> None:
+        declared = declaration(node_type, name)
+        if isinstance(declared, NodeList):
+            plan.lists.append(self._nested_list(node_type, name, group, owner, declared))
+        elif isinstance(declared, Column) and declared.is_relation:
+            plan.add_column(f"{owner}{declared.python_name}__id")
+            target = get_named_type(node_type.fields[name].type)
+            assert isinstance(target, GraphQLObjectType)
+            self.read(plan, target, group, f"{owner}{declared.python_name}__")
+        else:
+            _read_leaf(plan, declared, owner)
+
+    def _nested_list(
+        self, node_type: GraphQLObjectType, name: str, group: FieldDetailsList, owner: str, declared: Any
+    ) -> NestedList:
+        connection_type = get_named_type(node_type.fields[name].type)
+        assert isinstance(connection_type, GraphQLObjectType)
+        arguments = self.arguments(node_type, group)
+        return NestedList(owner, page_key(item.node for item in group), declared, arguments, group, connection_type)
+
+
+def page_key(nodes: Iterable[Any]) -> PageKey:
+    """Return the key under which the page for these field nodes is kept."""
+    return tuple(id(node) for node in nodes)
+
+
+def declaration(node_type: GraphQLObjectType, name: str) -> StrawberryField:
+    """Return how a field of a type was declared."""
+    declared: StrawberryField = node_type.fields[name].extensions[GraphQLCoreConverter.DEFINITION_BACKREF]
+    return declared
+
+
+def _read_leaf(plan: Plan, declared: StrawberryField, owner: str) -> None:
+    metadata = declared.metadata or {}
+    columns = metadata.get(COLUMNS, (declared.python_name,) if isinstance(declared, Column) else ())
+    for column in columns:
+        plan.add_column(f"{owner}{column}")
+    for name, expression in metadata.get(ANNOTATIONS, {}).items():
+        plan.computed[owner, name] = Computed(owner, name, expression)
+
+
+def _variable_values(info: GraphQLResolveInfo) -> VariableValues:
+    values = info.variable_values
+    return values if isinstance(values, VariableValues) else VariableValues(sources={}, coerced=dict(values))

@@ -1,0 +1,63 @@
+"""The schema: what can be asked, and how errors are told."""
+
+from typing import Any
+
+import strawberry
+from django.conf import settings
+from graphql import GraphQLError
+from strawberry.extensions import DisableIntrospection, ParserCache, SchemaExtension, ValidationCache
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
+
+from .accounts import User
+from .attendance import AttendanceRecord
+from .context import Context
+from .reads.connection import connection
+from .reads.node import node, nodes
+from .tasks import Task
+from .tickets import Ticket
+
+
+@strawberry.type(description="What can be asked.")
+class Query:
+    """What can be asked."""
+
+    work_orders = connection("WorkOrder", "schema.work_orders", description="The work orders, newest first.")
+    tasks = connection("Task", "schema.tasks", description="The tasks, newest first.")
+    tickets = connection("Ticket", "schema.tickets", description="The helpdesk tickets, newest first.")
+    attendance_records = connection(
+        "AttendanceRecord", "schema.attendance", description="The attendance records, newest first."
+    )
+    assets = connection("Asset", "schema.assets", description="The assets, by code.")
+    sites = connection("Site", "schema.assets", description="The sites, by code.")
+    people = connection("User", "schema.accounts", description="The people of the tenant, by name.")
+    node = strawberry.field(node, description="The object with this id; null when there is none that you may see.")
+    nodes = strawberry.field(
+        nodes, description="The objects with these ids, in their order; null for each that you can't see. 100 at most."
+    )
+
+    @strawberry.field(description="The user you are.")
+    def me(self, info: strawberry.Info[Context, None]) -> User:
+        """Return the actor."""
+        return info.context.actor  # type: ignore[return-value]
+
+
+def extensions() -> list[type[SchemaExtension] | Any]:
+    """Return what every operation passes through."""
+    caches = [lambda: ParserCache(maxsize=1000), lambda: ValidationCache(maxsize=1000)]
+    return caches if settings.INTROSPECTION else [*caches, DisableIntrospection]
+
+
+class Schema(strawberry.Schema):
+    """The schema; its view tells and logs the errors, once."""
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """Leave the errors to the view."""
+
+
+schema = Schema(
+    query=Query,
+    types=[AttendanceRecord, Task, Ticket],
+    extensions=extensions(),
+    config=StrawberryConfig(disable_field_suggestions=not settings.INTROSPECTION),
+)

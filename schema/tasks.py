@@ -1,0 +1,60 @@
+"""Tasks."""
+
+import strawberry_django
+from strawberry import auto
+
+from apps.tasks import models
+from apps.tasks.workflow import TaskStatus
+
+from .accounts import User, UserFilter, UserOrder
+from .assets import Asset, AssetFilter, AssetOrder
+from .enums import publish
+from .reads.fields import Node, entity
+from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, filter_input
+from .work_orders import WorkOrder, WorkOrderFilter
+
+publish(TaskStatus)
+
+
+@filter_input(models.Task, "Which tasks to list.")
+class TaskFilter:
+    id: IdLookup | None
+    title: TextLookup | None
+    status: ChoiceLookup[TaskStatus] | None
+    work_order: WorkOrderFilter | None
+    asset: AssetFilter | None
+    assignee: UserFilter | None
+    scheduled_at: TimeLookup | None
+    due_at: TimeLookup | None
+    completed_at: TimeLookup | None
+    created_at: TimeLookup | None
+    updated_at: TimeLookup | None
+
+
+@strawberry_django.order_type(models.Task, description="A term of an order of tasks.")
+class TaskOrder:
+    title: auto
+    status: auto
+    scheduled_at: auto
+    due_at: auto
+    completed_at: auto
+    created_at: auto
+    updated_at: auto
+    asset: AssetOrder | None
+    assignee: UserOrder | None
+
+
+@entity(models.Task)
+class Task(Node):
+    title: auto
+    description: auto
+    status: TaskStatus
+    work_order: WorkOrder | None
+    asset: Asset | None
+    assignee: User | None
+    scheduled_at: auto
+    due_at: auto
+    completed_at: auto
+    version: int
+    created_at: auto
+    updated_at: auto

@@ -1,0 +1,89 @@
+"""Helpdesk tickets."""
+
+import strawberry_django
+from django.db.models import Q
+from django.utils import timezone
+from strawberry import auto
+
+from apps.helpdesk import models
+from apps.helpdesk.models import breaches_sla
+from apps.helpdesk.workflow import TicketStatus
+from apps.lifecycle.priority import Priority
+
+from .accounts import User, UserFilter, UserOrder
+from .assets import Asset, AssetFilter, AssetOrder, Site, SiteFilter, SiteOrder
+from .enums import publish
+from .reads.fields import Node, computed, entity
+from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, filter_input
+from .work_orders import WorkOrder, WorkOrderFilter
+
+publish(TicketStatus)
+
+
+@filter_input(models.Ticket, "Which tickets to list.")
+class TicketFilter:
+    id: IdLookup | None
+    subject: TextLookup | None
+    category: TextLookup | None
+    status: ChoiceLookup[TicketStatus] | None
+    priority: ChoiceLookup[Priority] | None
+    site: SiteFilter | None
+    asset: AssetFilter | None
+    assignee: UserFilter | None
+    work_order: WorkOrderFilter | None
+    response_due_at: TimeLookup | None
+    resolution_due_at: TimeLookup | None
+    resolved_at: TimeLookup | None
+    created_at: TimeLookup | None
+    updated_at: TimeLookup | None
+
+    @strawberry_django.filter_field(description="A promised time has passed (true), or none has (false).")
+    def sla_breached(self, value: bool, prefix: str) -> Q:
+        breached = breaches_sla(timezone.now(), prefix)
+        return breached if value else ~breached
+
+
+@strawberry_django.order_type(models.Ticket, description="A term of an order of tickets.")
+class TicketOrder:
+    serial: auto = strawberry_django.order_field(name="number")
+    subject: auto
+    status: auto
+    priority_rank: auto = strawberry_django.order_field(name="priority")
+    response_due_at: auto
+    resolution_due_at: auto
+    resolved_at: auto
+    created_at: auto
+    updated_at: auto
+    site: SiteOrder | None
+    asset: AssetOrder | None
+    assignee: UserOrder | None
+
+
+@entity(models.Ticket)
+class Ticket(Node):
+    number: str = computed("serial", description="The number people use: T-000123.")
+    subject: auto
+    description: auto
+    status: TicketStatus
+    priority: Priority
+    category: auto
+    requester_name: auto
+    requester_email: auto
+    requester_phone: auto
+    site: Site | None
+    asset: Asset | None
+    assignee: User | None
+    work_order: WorkOrder | None
+    response_due_at: auto
+    resolution_due_at: auto
+    sla_breached: bool = computed(
+        "status",
+        "response_due_at",
+        "resolution_due_at",
+        "resolved_at",
+        description="A promised time has passed: unanswered past the response, or unsolved past the resolution.",
+    )
+    resolved_at: auto
+    version: int
+    created_at: auto
+    updated_at: auto

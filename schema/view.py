@@ -1,0 +1,67 @@
+"""`/graphql`: operations by POST and GET, GraphiQL for a browser."""
+
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from graphql import ExecutionResult
+from strawberry.django.views import GraphQLView
+from strawberry.http import GraphQLHTTPResponse, process_result
+from cross_web import HTTPException
+
+from .context import Context
+from .errors import BadRequestError, UnauthenticatedError, published
+from .graphiql import graphiql_response
+
+
+class GraphQLEndpoint(GraphQLView[Context, None]):
+    """Execute operations for a logged-in user; show GraphiQL to a browser."""
+
+    def dispatch(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
+        """Answer a request; whatever is wrong with it is told in GraphQL's form."""
+        try:
+            return self.run(request=request)
+        except UnauthenticatedError as error:
+            answer = refusal(error.message, error.code, HTTPStatus.UNAUTHORIZED)
+            answer["WWW-Authenticate"] = "Bearer"
+            return answer
+        except HTTPException as error:
+            return refusal(str(error.reason), BadRequestError.code, error.status_code)
+
+    def get_context(self, request: HttpRequest, response: HttpResponse) -> Context:
+        """Return what resolvers know of the request.
+
+        Raises UnauthenticatedError when nobody is logged in.
+        """
+        context = Context(request, response)
+        _ = context.actor
+        return context
+
+    def process_result(self, request: HttpRequest, result: ExecutionResult) -> GraphQLHTTPResponse:  # noqa: ARG002
+        """Return the answer with its errors as a client may see them."""
+        result.errors = [published(error) for error in result.errors] if result.errors else None
+        return process_result(result)
+
+    def encode_json(self, data: object) -> bytes:
+        """Return the answer as JSON."""
+        return orjson.dumps(data)
+
+    def render_graphql_ide(self, request: HttpRequest) -> HttpResponse:
+        """Return GraphiQL, where the settings allow it."""
+        if not settings.GRAPHIQL:
+            raise HTTPException(HTTPStatus.NOT_ACCEPTABLE, "GraphiQL is off; send `Accept: application/json`.")
+        return graphiql_response(request, token=settings.GRAPHIQL_TOKEN)
+
+
+def refusal(message: str, code: str, status: int) -> JsonResponse:
+    """Return a request error as the whole answer."""
+    return JsonResponse({"errors": [{"message": message, "extensions": {"code": code}}]}, status=status)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> JsonResponse:  # noqa: ARG001 (Django's signature)
+    """Return what a session request without the CSRF token gets."""
+    message = "The CSRF token is missing or wrong: send the page's token in X-CSRFToken, or use a bearer token."
+    return refusal(message, BadRequestError.code, HTTPStatus.FORBIDDEN)

@@ -1,0 +1,79 @@
+"""Work orders."""
+
+import strawberry_django
+from strawberry import auto
+
+from apps.lifecycle.priority import Priority
+from apps.work_orders import models
+from apps.work_orders.workflow import WorkOrderStatus
+
+from .accounts import User, UserFilter, UserOrder
+from .assets import Asset, AssetFilter, AssetOrder, Site, SiteFilter, SiteOrder
+from .enums import publish
+from .reads.connection import connection
+from .reads.fields import Node, computed, entity
+from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, filter_input
+
+publish(WorkOrderStatus)
+publish(Priority)
+
+
+@filter_input(models.WorkOrder, "Which work orders to list, or the conditions on a work order.")
+class WorkOrderFilter:
+    id: IdLookup | None
+    title: TextLookup | None
+    external_id: TextLookup | None
+    status: ChoiceLookup[WorkOrderStatus] | None
+    priority: ChoiceLookup[Priority] | None
+    site: SiteFilter | None
+    asset: AssetFilter | None
+    assignee: UserFilter | None
+    requested_by: UserFilter | None
+    due_at: TimeLookup | None
+    started_at: TimeLookup | None
+    completed_at: TimeLookup | None
+    closed_at: TimeLookup | None
+    created_at: TimeLookup | None
+    updated_at: TimeLookup | None
+
+
+@strawberry_django.order_type(models.WorkOrder, description="A term of an order of work orders.")
+class WorkOrderOrder:
+    serial: auto = strawberry_django.order_field(name="number")
+    title: auto
+    status: auto
+    priority_rank: auto = strawberry_django.order_field(name="priority")
+    due_at: auto
+    started_at: auto
+    completed_at: auto
+    closed_at: auto
+    created_at: auto
+    updated_at: auto
+    site: SiteOrder | None
+    asset: AssetOrder | None
+    assignee: UserOrder | None
+
+
+@entity(models.WorkOrder)
+class WorkOrder(Node):
+    number: str = computed("serial", description="The number people use: WO-000123.")
+    title: auto
+    description: auto
+    status: WorkOrderStatus
+    priority: Priority
+    site: Site | None
+    asset: Asset | None
+    assignee: User | None
+    requested_by: User | None
+    due_at: auto
+    started_at: auto
+    completed_at: auto
+    closed_at: auto
+    external_id: auto
+    version: int
+    created_at: auto
+    updated_at: auto
+    tasks = connection("Task", "schema.tasks", column="work_order_id", description="The tasks of the work order.")
+    tickets = connection(
+        "Ticket", "schema.tickets", column="work_order_id", description="The tickets it was raised from."
+    )
