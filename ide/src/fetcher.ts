@@ -1,3 +1,5 @@
+import { Kind, parse } from "graphql";
+
 import type { Page } from "./page";
 
 interface Params {
@@ -24,10 +26,25 @@ export function makeFetcher(page: Page) {
         "X-CSRFToken": page.csrfToken,
         ...headersOf(params, options, page),
       },
-      body: JSON.stringify(params),
+      body: JSON.stringify({ ...params, operationName: nameIn(params) }),
     });
     return readAnswer(response);
   };
+}
+
+/** Right after a change of tab GraphiQL still names the operation of the tab before. */
+function nameIn({ query, operationName }: Params): string | null | undefined {
+  const names = operationNames(query);
+  return names.length === 1 ? names[0] : operationName;
+}
+
+function operationNames(query: string): (string | undefined)[] {
+  try {
+    const { definitions } = parse(query);
+    return definitions.flatMap((one) => (one.kind === Kind.OPERATION_DEFINITION ? [one.name?.value] : []));
+  } catch {
+    return [];
+  }
 }
 
 /** GraphiQL introspects before its headers editor exists: the page's token stands in for it until then. */
