@@ -18,7 +18,7 @@ class Tenant(Versioned):
     """An organisation; every other row belongs to one."""
 
     slug = models.SlugField(max_length=63, unique=True, help_text="The tenant's short name in commands and addresses.")
-    name = models.CharField(max_length=200)
+    name = models.CharField(max_length=200, help_text="The organisation's name.")
 
     objects = TenantManager["Tenant"](column="id")
     unscoped = models.Manager["Tenant"]()
@@ -26,6 +26,7 @@ class Tenant(Versioned):
     class Meta:
         """Names are shown; slugs are typed."""
 
+        ordering = ("slug",)
         constraints: ClassVar = [not_blank("name", "tenant_name_not_blank")]
 
     def __str__(self) -> str:
@@ -58,9 +59,9 @@ class User(TenantOwned, AbstractBaseUser):
     email = models.EmailField(
         unique=True, help_text="In lower case; unique among all tenants, as it is what one logs in with."
     )
-    name = models.CharField(max_length=200)
-    phone = models.CharField(max_length=40, blank=True)
-    role = models.CharField(max_length=20, choices=Role, default=Role.VIEWER)
+    name = models.CharField(max_length=200, help_text="The person's name.")
+    phone = models.CharField(max_length=40, blank=True, help_text="The person's telephone number.")
+    role = models.CharField(max_length=20, choices=Role, default=Role.VIEWER, help_text="What the person may do.")
     is_active = models.BooleanField("active", default=True, help_text="Off: may neither log in nor use a token.")
     is_superuser = models.BooleanField("operator", default=False, help_text="Sees every tenant in the admin site.")
 
@@ -71,8 +72,9 @@ class User(TenantOwned, AbstractBaseUser):
     REQUIRED_FIELDS: ClassVar = ["name", "tenant"]
 
     class Meta:
-        """The index serves the list of people."""
+        """By name; the index serves the list of people."""
 
+        ordering = ("name", "id")
         constraints: ClassVar = [
             *TenantOwned.Meta.constraints,
             models.CheckConstraint(condition=Q(email=Lower("email")), name="user_email_lower"),
@@ -107,11 +109,13 @@ class User(TenantOwned, AbstractBaseUser):
 class ApiToken(TenantOwned):
     """A bearer token of a user; only its hash is stored."""
 
-    user = Reference(User, models.CASCADE, related_name="api_tokens")
+    user = Reference(User, models.CASCADE, related_name="api_tokens", help_text="Whom the token stands for.")
     name = models.CharField(max_length=100, blank=True, help_text="What the token is for.")
     digest = models.CharField(max_length=64, unique=True, editable=False, help_text="SHA-256 of the token, in hex.")
-    expires_at = models.DateTimeField()
-    revoked_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(help_text="When the token stops working.")
+    revoked_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the token was revoked; empty while it may be used."
+    )
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="To within five minutes.")
 
     class Meta:

@@ -15,8 +15,12 @@ class Versioned(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     version = AutoIncVersionField(help_text="Starts at 1 and rises by 1 with each change.")
-    created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
-    updated_at = models.DateTimeField(auto_now=True, db_default=Now(), editable=False)
+    created_at = models.DateTimeField(
+        default=timezone.now, db_default=Now(), editable=False, help_text="When it was created."
+    )
+    updated_at = models.DateTimeField(
+        auto_now=True, db_default=Now(), editable=False, help_text="When it was last changed."
+    )
 
     class Meta:
         """No table of its own."""

@@ -24,14 +24,20 @@ class AssetStatus(models.TextChoices):
 class Site(Entity):
     """A place where work is done, with the circle within which people check in."""
 
-    code = models.CharField(max_length=40)
-    name = models.CharField(max_length=200)
+    code = models.CharField(max_length=40, help_text="The site's short name, unique in the tenant.")
+    name = models.CharField(max_length=200, help_text="The site's name.")
     timezone = models.CharField(max_length=64, default="UTC", help_text="An IANA name, as Europe/Oslo.")
     latitude = models.FloatField(
-        null=True, blank=True, validators=[MinValueValidator(-MAX_LATITUDE), MaxValueValidator(MAX_LATITUDE)]
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(-MAX_LATITUDE), MaxValueValidator(MAX_LATITUDE)],
+        help_text="Degrees north, WGS 84.",
     )
     longitude = models.FloatField(
-        null=True, blank=True, validators=[MinValueValidator(-MAX_LONGITUDE), MaxValueValidator(MAX_LONGITUDE)]
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(-MAX_LONGITUDE), MaxValueValidator(MAX_LONGITUDE)],
+        help_text="Degrees east, WGS 84.",
     )
     geofence_radius = models.PositiveIntegerField(
         default=200, validators=[MinValueValidator(1)], help_text="Metres around the position."
@@ -63,12 +69,16 @@ class Site(Entity):
 class Asset(Entity):
     """A machine, room or part that work is done on."""
 
-    code = models.CharField(max_length=40)
-    name = models.CharField(max_length=200)
-    category = models.CharField(max_length=100, blank=True)
-    status = models.CharField(max_length=20, choices=AssetStatus, default=AssetStatus.OPERATIONAL)
-    site = Reference(Site, related_name="assets")
-    parent = Reference("self", null=True, blank=True, related_name="children")
+    code = models.CharField(max_length=40, help_text="The asset's short name, unique in the tenant.")
+    name = models.CharField(max_length=200, help_text="The asset's name.")
+    category = models.CharField(max_length=100, blank=True, help_text="What kind of thing it is.")
+    status = models.CharField(
+        max_length=20, choices=AssetStatus, default=AssetStatus.OPERATIONAL, help_text="Whether the asset can be used."
+    )
+    site = Reference(Site, related_name="assets", help_text="Where the asset stands.")
+    parent = Reference(
+        "self", null=True, blank=True, related_name="children", help_text="The asset that this one is part of."
+    )
 
     class Meta:
         """An asset's code is unique in its tenant."""

@@ -18,20 +18,32 @@ class AttendanceRecord(WorkflowEntity):
 
     machine: ClassVar = MACHINE
 
-    person = Reference(settings.AUTH_USER_MODEL, related_name="attendance_records")
-    site = Reference("assets.Site", related_name="attendance_records")
+    person = Reference(settings.AUTH_USER_MODEL, related_name="attendance_records", help_text="Who was there.")
+    site = Reference("assets.Site", related_name="attendance_records", help_text="Where the person was.")
     status = models.CharField(
-        max_length=20, choices=AttendanceRecordStatus, default=AttendanceRecordStatus.PENDING
+        max_length=20,
+        choices=AttendanceRecordStatus,
+        default=AttendanceRecordStatus.PENDING,
+        help_text="Where the record stands.",
     )
-    checked_in_at = models.DateTimeField()
-    checked_out_at = models.DateTimeField(null=True, blank=True)
-    check_in_latitude = models.FloatField(null=True, blank=True)
-    check_in_longitude = models.FloatField(null=True, blank=True)
+    checked_in_at = models.DateTimeField(help_text="When the person came.")
+    checked_out_at = models.DateTimeField(null=True, blank=True, help_text="When the person left.")
+    check_in_latitude = models.FloatField(
+        null=True, blank=True, help_text="Where the person checked in: degrees north, WGS 84."
+    )
+    check_in_longitude = models.FloatField(
+        null=True, blank=True, help_text="Where the person checked in: degrees east, WGS 84."
+    )
     distance_metres = models.FloatField(
         null=True, blank=True, editable=False, help_text="From the site, in metres; empty when a position is missing."
     )
-    within_geofence = models.BooleanField(null=True, blank=True, editable=False)
-    note = models.TextField(blank=True)
+    within_geofence = models.BooleanField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Whether the check-in was within the site's radius; empty when a position is missing.",
+    )
+    note = models.TextField(blank=True, help_text="What is to be said about it.")
 
     class Meta:
         """Newest first; an index for each order and filter that lists are asked for."""
@@ -51,7 +63,8 @@ class AttendanceRecord(WorkflowEntity):
                 name="attendance_position_on_earth",
             ),
             models.CheckConstraint(
-                condition=Q(distance_metres__isnull=True) | Q(distance_metres__gte=0), name="attendance_distance_positive"
+                condition=Q(distance_metres__isnull=True) | Q(distance_metres__gte=0),
+                name="attendance_distance_positive",
             ),
             SameTenant(field="person", name="attendance_person_tenant"),
             SameTenant(field="site", name="attendance_site_tenant"),

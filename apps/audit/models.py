@@ -26,18 +26,23 @@ class AuditEntry(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     tenant = models.ForeignKey("accounts.Tenant", models.PROTECT, db_index=False, related_name="+")
-    at = models.DateTimeField(default=timezone.now, db_default=Now())
-    actor = Reference(settings.AUTH_USER_MODEL, null=True, related_name="audit_entries", help_text="Empty when a command made the change.")
+    at = models.DateTimeField(default=timezone.now, db_default=Now(), help_text="When the change was made.")
+    actor = Reference(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        related_name="audit_entries",
+        help_text="Who made the change; empty when a command did.",
+    )
     command = models.CharField(max_length=100, blank=True, help_text="The command that made the change.")
     action = models.CharField(max_length=40, help_text="CREATE, UPDATE, or the name of a transition.")
     entity_kind = models.CharField(max_length=40, help_text="The GraphQL name of the entity's type.")
-    entity_id = models.BigIntegerField()
+    entity_id = models.BigIntegerField(help_text="The entity's primary key.")
     entity_version = models.IntegerField(help_text="The entity's version after the change.")
     changes = models.JSONField(default=list, help_text="[{field, before, after}], personal data redacted.")
-    comment = models.TextField(blank=True)
-    correlation_id = models.CharField(max_length=64, blank=True)
+    comment = models.TextField(blank=True, help_text="Why the change was made.")
+    correlation_id = models.CharField(max_length=64, blank=True, help_text="The request that the change came with.")
     operation_id = models.UUIDField(null=True, help_text="What the changes of one bulk have in common.")
-    source = models.CharField(max_length=20, choices=AuditSource)
+    source = models.CharField(max_length=20, choices=AuditSource, help_text="By which door the change came in.")
 
     objects = TenantManager["AuditEntry"]()
     unscoped = models.Manager["AuditEntry"]()

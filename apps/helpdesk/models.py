@@ -24,22 +24,38 @@ class Ticket(WorkflowEntity):
     machine: ClassVar = MACHINE
 
     serial = models.BigIntegerField(editable=False, help_text="The tenant's own count, shown in `number`.")
-    subject = models.CharField(max_length=200)
-    description = models.TextField(blank=True)
-    status = models.CharField(max_length=20, choices=TicketStatus, default=TicketStatus.NEW)
-    priority = models.CharField(max_length=20, choices=Priority, default=Priority.MEDIUM)
+    subject = models.CharField(max_length=200, help_text="What is the matter, in a line.")
+    description = models.TextField(blank=True, help_text="What is the matter, in full.")
+    status = models.CharField(
+        max_length=20, choices=TicketStatus, default=TicketStatus.NEW, help_text="Where the ticket stands."
+    )
+    priority = models.CharField(max_length=20, choices=Priority, default=Priority.MEDIUM, help_text="How urgent it is.")
     priority_rank = priority_rank()
-    category = models.CharField(max_length=100, blank=True)
-    requester_name = models.CharField(max_length=200, blank=True)
-    requester_email = models.EmailField(blank=True)
-    requester_phone = models.CharField(max_length=40, blank=True)
-    site = Reference("assets.Site", null=True, blank=True, related_name="tickets")
-    asset = Reference("assets.Asset", null=True, blank=True, related_name="tickets")
-    assignee = Reference(settings.AUTH_USER_MODEL, null=True, blank=True, related_name="assigned_tickets")
-    work_order = Reference("work_orders.WorkOrder", null=True, blank=True, related_name="tickets", help_text="The order that was raised from the ticket.")
-    response_due_at = models.DateTimeField(editable=False)
-    resolution_due_at = models.DateTimeField(editable=False)
-    resolved_at = models.DateTimeField(null=True, blank=True, editable=False)
+    category = models.CharField(max_length=100, blank=True, help_text="What kind of matter it is.")
+    requester_name = models.CharField(max_length=200, blank=True, help_text="Who reported it.")
+    requester_email = models.EmailField(blank=True, help_text="The reporter's e-mail address.")
+    requester_phone = models.CharField(max_length=40, blank=True, help_text="The reporter's telephone number.")
+    site = Reference("assets.Site", null=True, blank=True, related_name="tickets", help_text="Where the matter is.")
+    asset = Reference(
+        "assets.Asset", null=True, blank=True, related_name="tickets", help_text="What the matter is with."
+    )
+    assignee = Reference(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        related_name="assigned_tickets",
+        help_text="Who deals with the ticket.",
+    )
+    work_order = Reference(
+        "work_orders.WorkOrder",
+        null=True,
+        blank=True,
+        related_name="tickets",
+        help_text="The order that was raised from the ticket.",
+    )
+    response_due_at = models.DateTimeField(editable=False, help_text="By when somebody must have looked at it.")
+    resolution_due_at = models.DateTimeField(editable=False, help_text="By when it must be solved.")
+    resolved_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="When it was solved.")
 
     class Meta:
         """Newest first; an index for each order and filter that lists are asked for."""

@@ -21,15 +21,31 @@ class Task(WorkflowEntity):
     OPEN: ClassVar = OPEN
     """The states of a task that is still to be done."""
 
-    title = models.CharField(max_length=200)
-    description = models.TextField(blank=True)
-    status = models.CharField(max_length=20, choices=TaskStatus, default=TaskStatus.SCHEDULED)
-    work_order = Reference("work_orders.WorkOrder", null=True, blank=True, related_name="tasks")
-    asset = Reference("assets.Asset", null=True, blank=True, related_name="tasks")
-    assignee = Reference(settings.AUTH_USER_MODEL, null=True, blank=True, related_name="assigned_tasks")
-    scheduled_at = models.DateTimeField(null=True, blank=True)
-    due_at = models.DateTimeField(null=True, blank=True)
-    completed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    title = models.CharField(max_length=200, help_text="What is to be done, in a line.")
+    description = models.TextField(blank=True, help_text="What is to be done, in full.")
+    status = models.CharField(
+        max_length=20, choices=TaskStatus, default=TaskStatus.SCHEDULED, help_text="Where the task stands."
+    )
+    work_order = Reference(
+        "work_orders.WorkOrder",
+        null=True,
+        blank=True,
+        related_name="tasks",
+        help_text="The work order that the task is a step of.",
+    )
+    asset = Reference(
+        "assets.Asset", null=True, blank=True, related_name="tasks", help_text="What the task is done on."
+    )
+    assignee = Reference(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        related_name="assigned_tasks",
+        help_text="Who is to do the task.",
+    )
+    scheduled_at = models.DateTimeField(null=True, blank=True, help_text="When the task is planned to start.")
+    due_at = models.DateTimeField(null=True, blank=True, help_text="By when the task is to be done.")
+    completed_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="When the task was done.")
 
     class Meta:
         """Newest first; an index for each order and filter that lists are asked for."""

@@ -23,20 +23,42 @@ class WorkOrder(WorkflowEntity):
     """Computed by the queries that fetch the machine's annotations."""
 
     serial = models.BigIntegerField(editable=False, help_text="The tenant's own count, shown in `number`.")
-    title = models.CharField(max_length=200)
-    description = models.TextField(blank=True)
-    status = models.CharField(max_length=20, choices=WorkOrderStatus, default=WorkOrderStatus.DRAFT)
-    priority = models.CharField(max_length=20, choices=Priority, default=Priority.MEDIUM)
+    title = models.CharField(max_length=200, help_text="What is to be done, in a line.")
+    description = models.TextField(blank=True, help_text="What is to be done, in full.")
+    status = models.CharField(
+        max_length=20, choices=WorkOrderStatus, default=WorkOrderStatus.DRAFT, help_text="Where the work order stands."
+    )
+    priority = models.CharField(max_length=20, choices=Priority, default=Priority.MEDIUM, help_text="How urgent it is.")
     priority_rank = priority_rank()
-    site = Reference("assets.Site", null=True, blank=True, related_name="work_orders")
-    asset = Reference("assets.Asset", null=True, blank=True, related_name="work_orders")
-    assignee = Reference(settings.AUTH_USER_MODEL, null=True, blank=True, related_name="assigned_work_orders")
-    requested_by = Reference(settings.AUTH_USER_MODEL, null=True, blank=True, related_name="requested_work_orders", help_text="Empty for orders that were imported.")
-    due_at = models.DateTimeField(null=True, blank=True)
-    started_at = models.DateTimeField(null=True, blank=True, editable=False)
-    completed_at = models.DateTimeField(null=True, blank=True, editable=False)
-    closed_at = models.DateTimeField(null=True, blank=True, editable=False)
-    external_id = models.CharField(max_length=100, null=True, blank=True, help_text="The id in the system it came from.")
+    site = Reference(
+        "assets.Site", null=True, blank=True, related_name="work_orders", help_text="Where the work is to be done."
+    )
+    asset = Reference(
+        "assets.Asset", null=True, blank=True, related_name="work_orders", help_text="What the work is to be done on."
+    )
+    assignee = Reference(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        related_name="assigned_work_orders",
+        help_text="Who is to do the work.",
+    )
+    requested_by = Reference(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        related_name="requested_work_orders",
+        help_text="Who asked for the work; empty for orders that were imported.",
+    )
+    due_at = models.DateTimeField(null=True, blank=True, help_text="By when the work is to be done.")
+    started_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When the work was first started."
+    )
+    completed_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="When the work was done.")
+    closed_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="When the work was accepted.")
+    external_id = models.CharField(
+        max_length=100, null=True, blank=True, help_text="The id in the system it came from."
+    )
 
     class Meta:
         """Newest first; an index for each order and filter that lists are asked for."""

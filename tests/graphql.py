@@ -1,0 +1,79 @@
+"""Operations run against the schema itself, as an actor, without HTTP."""
+
+from typing import Any
+
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.test.utils import CaptureQueriesContext
+from graphql import GraphQLInterfaceType, GraphQLObjectType, get_named_type
+from strawberry.types import ExecutionResult
+
+from apps.accounts.models import User
+from apps.accounts.tenancy import tenant_scope
+from schema.context import Context
+from schema.errors import published
+from schema.root import schema
+
+Data = dict[str, Any]
+OBJECTS = {name: kind for name, kind in schema._schema.type_map.items() if isinstance(kind, GraphQLObjectType)}
+
+
+def execute(actor: User, document: str, **variables: Any) -> ExecutionResult:
+    request = HttpRequest()
+    request.user = actor
+    with tenant_scope(actor.tenant_id):
+        result = schema.execute_sync(document, variables, Context(request, HttpResponse()))
+    assert isinstance(result, ExecutionResult)
+    return result
+
+
+def data(actor: User, document: str, **variables: Any) -> Data:
+    result = execute(actor, document, **variables)
+    assert result.errors is None, result.errors
+    assert result.data is not None
+    return result.data
+
+
+def refusal(actor: User, document: str, **variables: Any) -> tuple[str, str]:
+    result = execute(actor, document, **variables)
+    assert result.errors is not None, "the operation was served"
+    (error,) = [published(error) for error in result.errors]
+    return str((error.extensions or {})["code"]), error.message
+
+
+def statements(actor: User, document: str, **variables: Any) -> list[str]:
+    with CaptureQueriesContext(connection) as captured:
+        data(actor, document, **variables)
+    return [query["sql"] for query in captured.captured_queries]
+
+
+def lists_of(parent: GraphQLObjectType) -> dict[str, GraphQLObjectType]:
+    """Return the list fields of a type and the types of their nodes."""
+    connections = {name: get_named_type(field.type) for name, field in parent.fields.items()}
+    return {
+        name: node_type(kind)
+        for name, kind in connections.items()
+        if isinstance(kind, GraphQLObjectType) and kind.name.endswith("Connection")
+    }
+
+
+def node_type(connection_type: GraphQLObjectType) -> GraphQLObjectType:
+    edge = get_named_type(connection_type.fields["edges"].type)
+    assert isinstance(edge, GraphQLObjectType)
+    node = get_named_type(edge.fields["node"].type)
+    assert isinstance(node, GraphQLObjectType)
+    return node
+
+
+def everything_of(kind: GraphQLObjectType | GraphQLInterfaceType, depth: int) -> str:
+    """Return a selection of all fields of a type that need no argument, to-one relations to the depth."""
+    selected = ["__typename"]
+    for name, field in kind.fields.items():
+        inner = get_named_type(field.type)
+        if any(argument.out_name and str(argument.type).endswith("!") for argument in field.args.values()):
+            continue
+        if not isinstance(inner, GraphQLObjectType | GraphQLInterfaceType):
+            selected.append(name)
+        elif depth and not inner.name.endswith("Connection"):
+            selected.append(f"{name} {everything_of(inner, depth - 1)}")
+    return "{ " + " ".join(selected) + " }"
