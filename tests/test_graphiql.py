@@ -89,7 +89,7 @@ def bundle() -> None:
 def graphiql(bundle: None, settings: Settings) -> None:
     settings.STATICFILES_DIRS = [("graphiql", IDE / "dist")]
     settings.GRAPHIQL = settings.INTROSPECTION = True
-    settings.DEMO_TOKEN = ""
+    settings.GRAPHIQL_TOKEN = ""
 
 
 @contextmanager
@@ -120,7 +120,7 @@ def test_a_token_in_the_page_runs_an_example_and_nothing_leaves_the_origin(
 ) -> None:
     number = factories.work_order(demo).number
     token, _ = issue_token(user=technician)
-    settings.DEMO_TOKEN = token
+    settings.GRAPHIQL_TOKEN = token
 
     with visit(chromium, f"{live_server.url}/graphql") as visited:
         visited.run("NextPage")
@@ -156,7 +156,7 @@ def test_a_session_is_enough_and_the_csrf_token_goes_along(
 def test_the_schema_completes_what_is_typed(
     chromium: str, graphiql: None, technician: User, live_server: LiveServer, settings: Settings
 ) -> None:
-    settings.DEMO_TOKEN, _ = issue_token(user=technician)
+    settings.GRAPHIQL_TOKEN, _ = issue_token(user=technician)
 
     with visit(chromium, f"{live_server.url}/graphql") as visited:
         expect(visited.page.locator(".graphiql-spinner")).to_have_count(0, timeout=PATIENCE)
