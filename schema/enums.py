@@ -4,13 +4,17 @@ from typing import TypeVar
 
 import strawberry
 from django.db import models
-from strawberry.types.enum import StrawberryEnumDefinition
+from strawberry.types.enum import StrawberryEnumDefinition, has_enum_definition
 
 C = TypeVar("C", bound=type[models.TextChoices])
 
 
 def publish(choices: C) -> C:
-    """Make a GraphQL enum of choices: names as stored, described by their labels."""
+    """Make a GraphQL enum of choices: names as stored, described by their labels; published once, it stays the same."""
+    if "__strawberry_definition__" in vars(choices):
+        return choices
+    if has_enum_definition(choices):
+        return choices
     strawberry.enum(choices, description=choices.__doc__)
     definition: StrawberryEnumDefinition = choices.__strawberry_definition__  # type: ignore[attr-defined]
     for value in definition.values:
