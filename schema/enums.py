@@ -11,8 +11,6 @@ C = TypeVar("C", bound=type[models.TextChoices])
 
 def publish(choices: C) -> C:
     """Make a GraphQL enum of choices: names as stored, described by their labels; published once, it stays the same."""
-    if "__strawberry_definition__" in vars(choices):
-        return choices
     if has_enum_definition(choices):
         return choices
     strawberry.enum(choices, description=choices.__doc__)
