@@ -1,0 +1,74 @@
+"""Brings rows into the database by COPY, under ids that are known beforehand."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from django.db import connection, models, transaction
+from psycopg import sql
+
+Row = dict[str, Any]
+STAGED: Final = "demo_history"
+"""A temporary table: the audit entries of all kinds, to be numbered in the order of their times."""
+
+
+def reserve_ids(model: type[models.Model], count: int) -> range:
+    """Take the next ids of a table, which then are nobody else's.
+
+    Writers wait for the moment it takes: whoever draws an id by an INSERT holds a lock that this one excludes. Call it
+    outside the transaction that writes the rows, or they wait for that one.
+    """
+    table = model._meta.db_table
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(sql.Identifier(table)))
+        cursor.execute(
+            "SELECT setval(sequence, nextval(sequence) + %s - 1) FROM pg_get_serial_sequence(%s, 'id') AS sequence",
+            [count, table],
+        )
+        (last,) = cursor.fetchone()
+    return range(last - count + 1, last + 1)
+
+
+def copy(model: type[models.Model], rows: Iterable[Row], into: str = "") -> None:
+    """Write rows, given as columns and values; a column that a row does not name gets the field's default.
+
+    `into` names another table than the model's, which has the same columns but no id.
+    """
+    fields = [each for each in model._meta.concrete_fields if not (each.generated or (into and each.primary_key))]
+    columns = [(each.attname, each.get_default()) for each in fields]
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(into or model._meta.db_table), _names(fields))
+    with connection.cursor() as cursor, cursor.copy(statement) as out:
+        for row in rows:
+            out.write_row([row.get(name, default) for name, default in columns])
+
+
+def stage(model: type[models.Model]) -> None:
+    """Make the temporary table in which rows wait for their ids, until the transaction ends."""
+    with connection.cursor() as cursor:
+        table = {"staged": sql.Identifier(STAGED), "table": sql.Identifier(model._meta.db_table)}
+        cursor.execute(sql.SQL("CREATE TEMPORARY TABLE {staged} (LIKE {table}) ON COMMIT DROP").format(**table))
+        cursor.execute(sql.SQL("ALTER TABLE {staged} DROP COLUMN id").format(**table))
+
+
+def unstage(model: type[models.Model], order: Sequence[str]) -> int:
+    """Write the rows that wait, give them ids in this order of columns, and return how many they were."""
+    fields = [each for each in model._meta.concrete_fields if not each.primary_key]
+    statement = sql.SQL("INSERT INTO {table} ({columns}) SELECT {columns} FROM {staged} ORDER BY {order}").format(
+        table=sql.Identifier(model._meta.db_table),
+        columns=_names(fields),
+        staged=sql.Identifier(STAGED),
+        order=sql.SQL(", ").join(map(sql.Identifier, order)),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return int(cursor.rowcount)
+
+
+def analyze(tables: Iterable[type[models.Model]]) -> None:
+    """Let the planner know what the tables hold now."""
+    names = sql.SQL(", ").join(sql.Identifier(model._meta.db_table) for model in tables)
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("ANALYZE {}").format(names))
+
+
+def _names(fields: "Iterable[models.Field[Any, Any]]") -> sql.Composed:
+    return sql.SQL(", ").join([sql.Identifier(str(field.column)) for field in fields])
