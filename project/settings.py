@@ -4,17 +4,19 @@ Without DATABASE_URL and REDIS_URL (or REDIS_HOST) an embedded PostgreSQL and an
 must be secret is made at random and kept under `.local/`. With them nothing is started and nothing is assumed.
 """
 
+import logging
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import dj_database_url
-from environs import Env
+from environs import Env, validate
 
 from . import embedded
 
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
 env = Env()
+given: Final = validate.Length(min=1, error="It is empty.")
 
 DEBUG = env.bool("DEBUG", False)
 DATABASE_URL: Final = env.str("DATABASE_URL", "")
@@ -24,17 +26,21 @@ REDIS_PORT: Final = env.int("REDIS_PORT", 6379)
 REDIS_PASSWORD: Final = env.str("REDIS_PASSWORD", "")
 REDIS_DB: Final = env.int("REDIS_DB", 0)
 REDIS_SSL: Final = env.bool("REDIS_SSL", False)
-DATABASE_POOL_SIZE: Final = env.int("DATABASE_POOL_SIZE", 8)
+DATABASE_POOL_SIZE: Final = env.int("DATABASE_POOL_SIZE", 8, validate=validate.Range(min=1))
 EMBEDDED: Final = not DATABASE_URL
 """Whether this is somebody's own machine: demo data, a token in GraphiQL, plain HTTP on the loopback address."""
 
-SECRET_KEY = env.str("SECRET_KEY", "") or (embedded.secret("secret-key") if EMBEDDED else env.str("SECRET_KEY"))
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"] if EMBEDDED else [])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+if EMBEDDED:
+    SECRET_KEY = env.str("SECRET_KEY", "") or embedded.secret("secret-key")
+    ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+else:
+    SECRET_KEY = env.str("SECRET_KEY", validate=given)
+    ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", validate=given)
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 HTTPS: Final = env.bool("HTTPS", not EMBEDDED)
 HSTS_SECONDS: Final = env.int("HSTS_SECONDS", 31_536_000)
 TRUST_FORWARDED_PROTO: Final = env.bool("TRUST_FORWARDED_PROTO", False)
-LOG_LEVEL: Final = env.log_level("LOG_LEVEL", "INFO")
+LOG_LEVEL: Final = env.log_level("LOG_LEVEL", logging.INFO)
 INTROSPECTION: Final = env.bool("INTROSPECTION", EMBEDDED or DEBUG)
 GRAPHIQL: Final = env.bool("GRAPHIQL", EMBEDDED or DEBUG)
 GRAPHIQL_TOKEN: Final = env.str("GRAPHIQL_TOKEN", "") if EMBEDDED else ""
@@ -49,7 +55,7 @@ def redis_url() -> str:
 
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "apps.accounts.adminsite.config.AdminSiteConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -70,6 +76,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "project.security.content_security_policy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -97,7 +104,9 @@ TEMPLATES: list[dict[str, Any]] = [
     },
 ]
 
-DATABASES: dict[str, Any] = {"default": dj_database_url.parse(DATABASE_URL or embedded.database_url())}
+DATABASES: dict[str, Any] = {
+    "default": dj_database_url.parse(embedded.database_url()) if EMBEDDED else env.dj_db_url("DATABASE_URL"),
+}
 DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),
     "pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10},
@@ -122,8 +131,11 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "graphql"
 LOGOUT_REDIRECT_URL = "login"
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+# A new API token's text travels in a message, once: it must never get into the sessions, which are stored.
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 
 SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]  # who probes a process talks to it directly
 SECURE_HSTS_SECONDS = HSTS_SECONDS if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
@@ -135,6 +147,10 @@ CSRF_FAILURE_VIEW = "schema.view.csrf_failure"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
 
 STATIC_URL = "/static/"
@@ -157,4 +173,5 @@ LOGGING = {
 
 # A trigger made behind the migrations' back is one nobody reviews; the version is checked in the UPDATE itself.
 CONCURRENCY_AUTO_CREATE_TRIGGERS = False
+CONCURRENCY_HANDLER409 = "apps.accounts.adminsite.conflict.conflict_page"
 STRAWBERRY_DJANGO = {"FIELD_DESCRIPTION_FROM_HELP_TEXT": True, "TYPE_DESCRIPTION_FROM_MODEL_DOCSTRING": True}

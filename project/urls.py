@@ -6,13 +6,14 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 from django.views.generic import RedirectView
 
+from apps.accounts.forms import SignInForm
 from schema.root import schema
 from schema.view import GraphQLEndpoint
 
 urlpatterns = [
     path("graphql", GraphQLEndpoint.as_view(schema=schema), name="graphql"),
     path("", RedirectView.as_view(pattern_name="graphql")),
-    path("login/", LoginView.as_view(template_name="login.html"), name="login"),
+    path("login/", LoginView.as_view(template_name="login.html", authentication_form=SignInForm), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path(settings.ADMIN_PATH, admin.site.urls),
 ]

@@ -1,11 +1,11 @@
 """What every test can ask for."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.test import Client, override_settings
 
 from apps.accounts.models import Tenant, User
 from apps.accounts.roles import Role
@@ -14,6 +14,13 @@ from tests import factories
 
 Answer = dict[str, Any]
 Ask = Callable[..., Answer]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def fast_passwords() -> Iterator[None]:
+    """Hash passwords in no time; production's hasher takes a good part of a second, on purpose."""
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
 
 
 @pytest.fixture

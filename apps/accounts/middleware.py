@@ -25,7 +25,7 @@ def bearer_token(get_response: Handler) -> Handler:
         scheme, _, text = header.partition(" ")
         token = find_token(text.strip()) if scheme.lower() == SCHEME else None
         if token is None:
-            return unauthenticated("The bearer token is unknown, expired or revoked. Ask for a new one.")
+            return unauthenticated("This is no valid bearer token: it may have expired or been revoked. Get a new one.")
         note_use(token)
         request.user = token.user
         # A page of another origin can't send this header, so the token itself is the proof that CSRF tokens give.
@@ -48,12 +48,12 @@ def tenancy(get_response: Handler) -> Handler:
 def unauthenticated(message: str) -> JsonResponse:
     """Return the 401 answer, in GraphQL's form."""
     error = {"message": message, "extensions": {"code": "UNAUTHENTICATED"}}
-    return JsonResponse({"errors": [error]}, status=401, headers={"WWW-Authenticate": "Bearer"})
+    return JsonResponse({"errors": [error]}, status=401, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
 
 
 def _scope(request: HttpRequest) -> AbstractContextManager[None]:
     user = request.user
     if not user.is_authenticated:
         return nullcontext()
-    in_admin_site = request.path.startswith(f"/{settings.ADMIN_PATH}")
+    in_admin_site = request.path_info.startswith(f"/{settings.ADMIN_PATH}")
     return all_tenants() if user.is_superuser and in_admin_site else tenant_scope(user.tenant_id)

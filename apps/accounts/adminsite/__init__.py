@@ -1,0 +1,1 @@
+"""The admin site: version-safe, inside one tenant, and quick on a million rows."""
