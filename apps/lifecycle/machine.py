@@ -126,12 +126,12 @@ class Machine:
         The entity carries the machine's `columns` and `annotations`. Asked in this order: is there such an action, does
         it start from this state, may the actor, do the guards agree.
         """
-        ways = [each for each in self.transitions if each.action == action]
-        if not ways:
-            reason = f"There is no action {action}. Choose {either(self.action_names)}."
-            return Verdict(action, refusal=Refusal.UNKNOWN_ACTION, reason=reason)
-        way = self.transition(action, entity.status)
-        return way.judge(entity, actor) if way else _wrong_state(ways, entity.status)
+        if way := self.transition(action, entity.status):
+            return way.judge(entity, actor)
+        if action in self.action_names:
+            return self._misplaced[action, entity.status]
+        reason = f"There is no action {action}. Choose {either(self.action_names)}."
+        return Verdict(action, refusal=Refusal.UNKNOWN_ACTION, reason=reason)
 
     def available(self, entity: Row, actor: Actor) -> list[str]:
         """Return the names of the actions the actor may take on the entity now, in the table's order."""
@@ -191,6 +191,18 @@ class Machine:
         return "\n    ".join(lines) + "\n"
 
     @cached_property
+    def _misplaced(self) -> dict[tuple[str, str], Verdict]:
+        # Made once: `actions` of a list asks for most of them on every row.
+        pairs = ((action, state.name) for action in self.action_names for state in self.states)
+        return {(action, state): self._wrong_state(action, state) for action, state in pairs}
+
+    def _wrong_state(self, action: str, state: str) -> Verdict:
+        ways = [each for each in self.transitions if each.action == action]
+        states = either(_values(state for each in ways for state in each.from_states))
+        reason = f"To {action.lower()}, the status must be {states}; it is {state}."
+        return Verdict(action, ways[0].requires_comment, Refusal.WRONG_STATE, reason)
+
+    @cached_property
     def _guards(self) -> tuple[Guard, ...]:
         return tuple(guard for each in self.transitions for guard in each.guards)
 
@@ -200,13 +212,6 @@ class Machine:
             state.name: [each for each in self.transitions if state.name in _values(each.from_states)]
             for state in self.states
         }
-
-
-def _wrong_state(ways: list[Transition], status: str) -> Verdict:
-    action, comment = ways[0].action, ways[0].requires_comment
-    states = either(state for each in ways for state in _values(each.from_states))
-    reason = f"To {action.lower()}, the status must be {states}; it is {status!s}."
-    return Verdict(action, comment, Refusal.WRONG_STATE, reason)
 
 
 def _values(states: Iterable[TextChoices]) -> tuple[str, ...]:
