@@ -10,6 +10,7 @@ from .enums import publish
 from .reads.connection import connection
 from .reads.fields import Column, Node, entity
 from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, filter_input
+from .reads.ordering import order_input
 
 publish(Role)
 
@@ -30,7 +31,7 @@ class UserFilter:
     created_at: TimeLookup | None
 
 
-@strawberry_django.order_type(models.User, description="A term of an order of people.")
+@order_input(models.User)
 class UserOrder:
     name: auto
     email: auto
@@ -45,7 +46,7 @@ class User(Node):
     phone: auto
     role: Role
     is_active: bool = Column(graphql_name="active")
-    tenant: Tenant
+    tenant: Tenant = Column(description="The tenant that the person belongs to.")
     version: int
     created_at: auto
     updated_at: auto

@@ -2,7 +2,6 @@
 
 from typing import Self
 
-import strawberry_django
 from strawberry import auto
 
 from apps.assets import models
@@ -12,6 +11,7 @@ from .enums import publish
 from .reads.connection import connection
 from .reads.fields import Node, entity
 from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, filter_input
+from .reads.ordering import order_input
 
 publish(AssetStatus)
 
@@ -24,7 +24,7 @@ class SiteFilter:
     created_at: TimeLookup | None
 
 
-@strawberry_django.order_type(models.Site, description="A term of an order of sites.")
+@order_input(models.Site)
 class SiteOrder:
     code: auto
     name: auto
@@ -61,7 +61,7 @@ class AssetFilter:
     created_at: TimeLookup | None
 
 
-@strawberry_django.order_type(models.Asset, description="A term of an order of assets.")
+@order_input(models.Asset)
 class AssetOrder:
     code: auto
     name: auto

@@ -1,6 +1,5 @@
 """Attendance records."""
 
-import strawberry_django
 from strawberry import auto
 
 from apps.attendance import models
@@ -8,9 +7,12 @@ from apps.attendance.workflow import AttendanceRecordStatus
 
 from .accounts import User, UserFilter, UserOrder
 from .assets import Site, SiteFilter, SiteOrder
+from .audit import history
 from .enums import publish
+from .lifecycle import workflow_fields
 from .reads.fields import Node, entity
 from .reads.lookups import ChoiceLookup, IdLookup, TimeLookup, filter_input
+from .reads.ordering import order_input
 
 publish(AttendanceRecordStatus)
 
@@ -28,7 +30,7 @@ class AttendanceRecordFilter:
     updated_at: TimeLookup | None
 
 
-@strawberry_django.order_type(models.AttendanceRecord, description="A term of an order of attendance records.")
+@order_input(models.AttendanceRecord)
 class AttendanceRecordOrder:
     status: auto
     checked_in_at: auto
@@ -54,3 +56,5 @@ class AttendanceRecord(Node):
     version: int
     created_at: auto
     updated_at: auto
+    available_actions, actions = workflow_fields(models.AttendanceRecord)
+    history = history(models.AttendanceRecord)

@@ -48,6 +48,4 @@ def published(error: GraphQLError) -> GraphQLError:
         error.extensions = {"code": BadRequestError.code, **(error.extensions or {})}
         return error
     logger.error("A resolver failed", exc_info=original)
-    return GraphQLError(
-        INTERNAL_MESSAGE, nodes=error.nodes, path=error.path, extensions={"code": "INTERNAL"}
-    )
+    return GraphQLError(INTERNAL_MESSAGE, nodes=error.nodes, path=error.path, extensions={"code": "INTERNAL"})

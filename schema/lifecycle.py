@@ -6,6 +6,7 @@ otherwise `actions` of a work order and of a task could not stand in one selecti
 demands one type of a field name there.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -32,7 +33,8 @@ def _kind(model: Model) -> str:
 
 def _choices(name: str, description: str, members: dict[str, str]) -> type[TextChoices]:
     """Make a GraphQL enum of names and the sentences that describe them."""
-    choices: Any = TextChoices(name, [(key, (key, label.rstrip("."))) for key, label in members.items()])
+    make: Callable[..., type[TextChoices]] = TextChoices  # type: ignore[assignment]
+    choices = make(name, [(key, (key, label.rstrip("."))) for key, label in members.items()])
     choices.__doc__ = description
     return publish(choices)
 

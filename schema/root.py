@@ -12,6 +12,7 @@ from strawberry.types import ExecutionContext
 from .accounts import User
 from .attendance import AttendanceRecord
 from .context import Context
+from .lifecycle import workflow
 from .reads.connection import connection
 from .reads.node import node, nodes
 from .tasks import Task
@@ -31,6 +32,8 @@ class Query:
     assets = connection("Asset", "schema.assets", description="The assets, by code.")
     sites = connection("Site", "schema.assets", description="The sites, by code.")
     people = connection("User", "schema.accounts", description="The people of the tenant, by name.")
+    audit_log = connection("AuditEntry", "schema.audit", description="Every change, the newest first.")
+    workflow = workflow
     node = strawberry.field(node, description="The object with this id; null when there is none that you may see.")
     nodes = strawberry.field(
         nodes, description="The objects with these ids, in their order; null for each that you can't see. 100 at most."

@@ -1,6 +1,5 @@
 """Tasks."""
 
-import strawberry_django
 from strawberry import auto
 
 from apps.tasks import models
@@ -8,9 +7,12 @@ from apps.tasks.workflow import TaskStatus
 
 from .accounts import User, UserFilter, UserOrder
 from .assets import Asset, AssetFilter, AssetOrder
+from .audit import history
 from .enums import publish
+from .lifecycle import workflow_fields
 from .reads.fields import Node, entity
 from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, filter_input
+from .reads.ordering import order_input
 from .work_orders import WorkOrder, WorkOrderFilter
 
 publish(TaskStatus)
@@ -31,7 +33,7 @@ class TaskFilter:
     updated_at: TimeLookup | None
 
 
-@strawberry_django.order_type(models.Task, description="A term of an order of tasks.")
+@order_input(models.Task)
 class TaskOrder:
     title: auto
     status: auto
@@ -58,3 +60,5 @@ class Task(Node):
     version: int
     created_at: auto
     updated_at: auto
+    available_actions, actions = workflow_fields(models.Task)
+    history = history(models.Task)

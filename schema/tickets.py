@@ -12,9 +12,12 @@ from apps.lifecycle.priority import Priority
 
 from .accounts import User, UserFilter, UserOrder
 from .assets import Asset, AssetFilter, AssetOrder, Site, SiteFilter, SiteOrder
+from .audit import history
 from .enums import publish
+from .lifecycle import workflow_fields
 from .reads.fields import Node, computed, entity
 from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, filter_input
+from .reads.ordering import order_input
 from .work_orders import WorkOrder, WorkOrderFilter
 
 publish(TicketStatus)
@@ -43,7 +46,7 @@ class TicketFilter:
         return breached if value else ~breached
 
 
-@strawberry_django.order_type(models.Ticket, description="A term of an order of tickets.")
+@order_input(models.Ticket)
 class TicketOrder:
     serial: auto = strawberry_django.order_field(name="number")
     subject: auto
@@ -87,3 +90,5 @@ class Ticket(Node):
     version: int
     created_at: auto
     updated_at: auto
+    available_actions, actions = workflow_fields(models.Ticket)
+    history = history(models.Ticket)

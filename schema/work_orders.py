@@ -9,10 +9,13 @@ from apps.work_orders.workflow import WorkOrderStatus
 
 from .accounts import User, UserFilter, UserOrder
 from .assets import Asset, AssetFilter, AssetOrder, Site, SiteFilter, SiteOrder
+from .audit import history
 from .enums import publish
+from .lifecycle import workflow_fields
 from .reads.connection import connection
 from .reads.fields import Node, computed, entity
 from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, filter_input
+from .reads.ordering import order_input
 
 publish(WorkOrderStatus)
 publish(Priority)
@@ -37,7 +40,7 @@ class WorkOrderFilter:
     updated_at: TimeLookup | None
 
 
-@strawberry_django.order_type(models.WorkOrder, description="A term of an order of work orders.")
+@order_input(models.WorkOrder)
 class WorkOrderOrder:
     serial: auto = strawberry_django.order_field(name="number")
     title: auto
@@ -77,3 +80,5 @@ class WorkOrder(Node):
     tickets = connection(
         "Ticket", "schema.tickets", column="work_order_id", description="The tickets it was raised from."
     )
+    available_actions, actions = workflow_fields(models.WorkOrder)
+    history = history(models.WorkOrder)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from apps.accounts.models import Tenant, User
 from apps.work_orders.models import WorkOrder
-from schema.reads.connection import MAX_PAGE
+from schema.reads.arguments import MAX_PAGE
 from tests import factories
 from tests.graphql import Data, data, refusal, statements
 
@@ -61,7 +61,9 @@ def pages_backward(actor: User, size: int, **variables: Any) -> Iterator[Data]:
 
 def make(demo: Tenant, drawn: list[tuple[int | None, int | None, str]]) -> list[WorkOrder]:
     return [
-        factories.work_order(demo, title=f"order {place}", due_at=moment(due), started_at=moment(start), priority=priority)
+        factories.work_order(
+            demo, title=f"order {place}", due_at=moment(due), started_at=moment(start), priority=priority
+        )
         for place, (due, start, priority) in enumerate(drawn)
     ]
 
@@ -89,7 +91,9 @@ def expected(orders: list[WorkOrder], ordering: list[tuple[str, str]]) -> list[s
 
 
 def value(order: WorkOrder, name: str) -> Any:
-    return ["LOW", "MEDIUM", "HIGH", "CRITICAL"].index(order.priority) if name == "priority_rank" else getattr(order, name)
+    return (
+        ["LOW", "MEDIUM", "HIGH", "CRITICAL"].index(order.priority) if name == "priority_rank" else getattr(order, name)
+    )
 
 
 def without_repeats(ordering: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -107,7 +111,9 @@ def test_pages_in_either_direction_make_up_the_sorted_list(
     ordering = without_repeats(ordering)
     with transaction.atomic():
         wanted = expected(make(demo, drawn), ordering)
-        forward = [t for found in pages_forward(technician, first=size, ordering=terms(ordering)) for t in titles(found)]
+        forward = [
+            t for found in pages_forward(technician, first=size, ordering=terms(ordering)) for t in titles(found)
+        ]
         backward = [titles(found) for found in pages_backward(technician, size, ordering=terms(ordering))]
         transaction.set_rollback(True)
     assert forward == wanted
@@ -229,7 +235,12 @@ def test_a_cursor_of_another_order_or_list_is_refused(technician: User, demo: Te
     assert refusal(technician, PAGE, after=other)[0] == "BAD_REQUEST"
 
 
-@given(text=st.one_of(st.text(max_size=60), st.binary(max_size=60).map(lambda raw: __import__("base64").urlsafe_b64encode(raw).decode())))
+@given(
+    text=st.one_of(
+        st.text(max_size=60),
+        st.binary(max_size=60).map(lambda raw: __import__("base64").urlsafe_b64encode(raw).decode()),
+    )
+)
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_forged_cursor_is_refused_or_is_a_place_in_the_list(technician: User, text: str) -> None:
     if not any("\ud800" <= character <= "\udfff" for character in text):

@@ -34,7 +34,9 @@ def furnish(demo: Tenant, person: User) -> None:
 @pytest.mark.parametrize("name", ROOT_LISTS)
 @pytest.mark.parametrize("depth", [0, 1, 3])
 def test_a_list_is_one_statement_however_deep_its_relations(furnished: User, name: str, depth: int) -> None:
-    document = f"{{ {name} {{ edges {{ cursor node {everything_of(ROOT_LISTS[name], depth)} }} pageInfo {{ endCursor }} }} }}"
+    document = (
+        f"{{ {name} {{ edges {{ cursor node {everything_of(ROOT_LISTS[name], depth)} }} pageInfo {{ endCursor }} }} }}"
+    )
     assert len(statements(furnished, document)) == 1
 
 

@@ -1,5 +1,7 @@
 """How urgent a piece of work is."""
 
+from typing import Final
+
 from django.db import models
 from django.db.models import Case, GeneratedField, SmallIntegerField, Value, When
 
@@ -13,7 +15,10 @@ class Priority(models.TextChoices):
     CRITICAL = "CRITICAL", "At once: danger, or a site at a standstill"
 
 
+URGENCY: Final = "How urgent it is, from LOW to CRITICAL."
+
+
 def priority_rank() -> GeneratedField:
     """Return the column that sorts priorities by urgency, which their names do not: 0 for LOW, 3 for CRITICAL."""
     ranks = [When(priority=priority, then=Value(rank)) for rank, priority in enumerate(Priority.values)]
-    return GeneratedField(expression=Case(*ranks), output_field=SmallIntegerField(), db_persist=True)
+    return GeneratedField(expression=Case(*ranks), output_field=SmallIntegerField(), db_persist=True, help_text=URGENCY)

@@ -67,15 +67,22 @@ class Listing:
         ranges = [Q()] if near is None else ranges_after(self.direction, near)
         terms = [key.order_by() for key in self.direction]
         arrays = [
-            ArraySubquery(rows.filter(bounds).order_by(*terms).values("pk")[: self.window.size + 1]) for bounds in ranges
+            ArraySubquery(rows.filter(bounds).order_by(*terms).values("pk")[: self.window.size + 1])
+            for bounds in ranges
         ]
-        return arrays[0] if len(arrays) == 1 else Func(*arrays, template="(%(expressions)s)", arg_joiner=" || ", output_field=KEYS)
+        return (
+            arrays[0]
+            if len(arrays) == 1
+            else Func(*arrays, template="(%(expressions)s)", arg_joiner=" || ", output_field=KEYS)
+        )
 
 
 def fetch_page(plan: Plan, listing: Listing) -> Page:
     """Fetch a page of a list, in one statement."""
     # The page's keys come from an index; joining only then spares joining rows that the page does not show.
-    chosen = Func(F("pk"), listing.keys(), template="%(expressions)s)", arg_joiner=" = ANY(", output_field=BooleanField())
+    chosen = Func(
+        F("pk"), listing.keys(), template="%(expressions)s)", arg_joiner=" = ANY(", output_field=BooleanField()
+    )
     rows = rows_of(plan).filter(chosen).order_by(*(key.order_by() for key in listing.direction))
     return listing.page(settle(plan, rows[: listing.window.size + 1]))
 
@@ -84,7 +91,6 @@ def fetch_nested_pages(plan: Plan, listing: Listing, column: str, owners: Sequen
     """Fetch a page of the list of each owner, in one statement for all of them; the column holds the owner's key."""
     keys = Func(listing.keys(**{column: OuterRef("pk")}), function="unnest", output_field=BigIntegerField())
     chosen = type(owners[0])._default_manager.filter(pk__in={owner.pk for owner in owners}).values(chosen_key=keys)
-    plan.add_column(column)
     rows = rows_of(plan).filter(pk__in=chosen).order_by(*(key.order_by() for key in listing.direction))
     by_owner: dict[int, list[models.Model]] = defaultdict(list)
     for row in settle(plan, rows):

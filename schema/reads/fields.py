@@ -10,8 +10,10 @@ from typing import Any, Final, Self, dataclass_transform
 import strawberry
 import strawberry_django
 from django.db import models
+from django.db.models import Q
 from django.db.models.expressions import Combinable
 from strawberry.types.field import StrawberryField
+from strawberry.types.fields.resolver import StrawberryResolver
 from strawberry_django.fields.field import StrawberryDjangoField
 
 from .global_id import encode_id
@@ -21,6 +23,9 @@ COLUMNS: Final = "columns"
 
 ANNOTATIONS: Final = "annotations"
 """The metadata key under which a field names what the database is to compute: name -> prefix -> expression."""
+
+REFERENCES: Final = "_references"
+"""The attribute of a fetched row that holds what its node references refer to, by the names of the fields."""
 
 Annotations = Mapping[str, Callable[[str], Combinable]]
 
@@ -47,15 +52,23 @@ class IdField(StrawberryField):
 
 
 class NodeList(StrawberryField):
-    """A page of nodes: of all rows of a model, or of those whose `column` holds the parent's key."""
+    """A page of nodes: of all rows of a model, or of those that fulfil `where` and whose `column` holds the parent's key."""
 
     column: str | None = None
+    where: Q = Q()
 
     def __copy__(self) -> Self:
         """Copy the declaration whole."""
         copied: Self = super().__copy__()
-        copied.column = self.column
+        copied.column, copied.where = self.column, self.where
         return copied
+
+
+class NodeReference(StrawberryField):
+    """A node of any type, named by two columns: `kind_column` holds the name of its type, `key_column` its key."""
+
+    kind_column: Final = "entity_kind"
+    key_column: Final = "entity_id"
 
 
 @strawberry.interface(description="An object with an id that is unique in the whole API.")
@@ -80,3 +93,14 @@ def computed(*columns: str, description: str, annotations: Annotations | None = 
     """Declare a field that is a pure function of these columns and annotations of its row."""
     metadata = {COLUMNS: columns, ANNOTATIONS: annotations or {}}
     return strawberry.field(description=description, metadata=metadata, **options)
+
+
+def node_reference(*, description: str) -> Any:
+    """Declare a field that is a node of any type."""
+
+    def resolve(root: strawberry.Parent[Any]) -> Node | None:
+        found: Node | None = root.__dict__[REFERENCES].get(declared.python_name)
+        return found
+
+    declared = NodeReference(description=description, base_resolver=StrawberryResolver(resolve))
+    return declared

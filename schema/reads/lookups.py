@@ -122,6 +122,7 @@ COMBINATIONS = {
     "AND": "Both the conditions beside this and these must hold.",
     "OR": "Either the conditions beside this or these must hold.",
     "NOT": "These must not hold.",
+    "id": "The object itself.",
 }
 
 

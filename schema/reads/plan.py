@@ -18,7 +18,7 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
-from .fields import ANNOTATIONS, COLUMNS, Column, NodeList
+from .fields import ANNOTATIONS, COLUMNS, Column, NodeList, NodeReference
 
 TYPENAME: Final = "__typename"
 
@@ -47,6 +47,15 @@ class NestedList:
     connection_type: GraphQLObjectType
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A selected node of any type, named by columns of the rows at a path."""
+
+    owner: str
+    field: NodeReference
+    details: FieldDetailsList
+
+
 @dataclass(slots=True)
 class Plan:
     """What to fetch of a model's rows, by lookup paths from it."""
@@ -56,9 +65,14 @@ class Plan:
     joins: set[str] = field(default_factory=set)
     computed: dict[tuple[str, str], Computed] = field(default_factory=dict)
     lists: list[NestedList] = field(default_factory=list)
+    references: list[Reference] = field(default_factory=list)
 
-    def add_column(self, path: str) -> None:
-        """Fetch the column at this path, and join the rows on the way to it."""
+    def add_columns(self, paths: Iterable[str]) -> None:
+        """Fetch the columns at these paths, and join the rows on the way to them."""
+        for path in paths:
+            self._add_column(path)
+
+    def _add_column(self, path: str) -> None:
         self.columns.add(path)
         relations = path.split("__")[:-1]
         self.joins.update("__".join(relations[: depth + 1]) for depth in range(len(relations)))
@@ -111,8 +125,11 @@ class Selections:
         declared = declaration(node_type, name)
         if isinstance(declared, NodeList):
             plan.lists.append(self._nested_list(node_type, name, group, owner, declared))
+        elif isinstance(declared, NodeReference):
+            plan.references.append(Reference(owner, declared, group))
+            plan.add_columns([f"{owner}{declared.kind_column}", f"{owner}{declared.key_column}"])
         elif isinstance(declared, Column) and declared.is_relation:
-            plan.add_column(f"{owner}{declared.python_name}__id")
+            plan.add_columns([f"{owner}{declared.python_name}__id"])
             target = get_named_type(node_type.fields[name].type)
             assert isinstance(target, GraphQLObjectType)
             self.read(plan, target, group, f"{owner}{declared.python_name}__")
@@ -142,8 +159,7 @@ def declaration(node_type: GraphQLObjectType, name: str) -> StrawberryField:
 def _read_leaf(plan: Plan, declared: StrawberryField, owner: str) -> None:
     metadata = declared.metadata or {}
     columns = metadata.get(COLUMNS, (declared.python_name,) if isinstance(declared, Column) else ())
-    for column in columns:
-        plan.add_column(f"{owner}{column}")
+    plan.add_columns(f"{owner}{column}" for column in columns)
     for name, expression in metadata.get(ANNOTATIONS, {}).items():
         plan.computed[owner, name] = Computed(owner, name, expression)
 

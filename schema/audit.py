@@ -1,0 +1,91 @@
+"""The audit trail: who changed what, when and why."""
+
+import strawberry
+import strawberry_django
+from django.db import models as db
+from django.db.models import Q
+from strawberry import auto
+from strawberry.scalars import JSON
+from strawberry.utils.str_converters import to_camel_case
+
+from apps.audit import models
+from apps.audit.models import AuditSource
+
+from .accounts import User, UserFilter
+from .enums import publish
+from .reads.connection import connection
+from .reads.fields import Node, entity, node_reference
+from .reads.global_id import decode_id
+from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, filter_input
+from .reads.ordering import order_input
+
+publish(AuditSource)
+
+
+@strawberry.type(description="What a change did to one field.")
+class FieldChange:
+    """What a change did to one field."""
+
+    field: str = strawberry.field(description="The field's name.")
+    before: JSON | None = strawberry.field(description="Its value before; personal data is redacted.")
+    after: JSON | None = strawberry.field(description="Its value after; personal data is redacted.")
+
+
+@filter_input(models.AuditEntry, "Which entries of the audit trail to list.")
+class AuditEntryFilter:
+    id: IdLookup | None
+    at: TimeLookup | None
+    actor: UserFilter | None
+    command: TextLookup | None
+    action: TextLookup | None
+    source: ChoiceLookup[AuditSource] | None
+    correlation_id: TextLookup | None
+
+    @strawberry_django.filter_field(description="The changes of this object.")
+    def entity(self, value: strawberry.ID, prefix: str) -> Q:
+        """Return the condition that the entry is of the object with this id."""
+        named = decode_id(value)
+        return Q(**{f"{prefix}entity_kind": named.type_name, f"{prefix}entity_id": named.key})
+
+    @strawberry_django.filter_field(description="The changes of this bulk.")
+    def operation_id(self, value: strawberry.ID, prefix: str) -> Q:
+        """Return the condition that the entry is of the bulk with this id."""
+        return Q(**{f"{prefix}operation_id": value})
+
+
+@order_input(models.AuditEntry)
+class AuditEntryOrder:
+    at: auto
+
+
+@entity(models.AuditEntry)
+class AuditEntry(Node):
+    at: auto
+    actor: User | None
+    command: auto
+    action: auto
+    entity = node_reference(description="What was changed.")
+    entity_version: auto
+    comment: auto
+    correlation_id: auto
+    operation_id: strawberry.ID | None
+    source: AuditSource
+
+    @strawberry.field(description="What the change did, field by field.", metadata={"columns": ("changes",)})
+    def changes(root: strawberry.Parent[models.AuditEntry]) -> list[FieldChange]:  # noqa: N805
+        """Return the changes under the fields' names in this API."""
+        return [
+            FieldChange(field=to_camel_case(change["field"]), before=change["before"], after=change["after"])
+            for change in root.changes
+        ]
+
+
+def history(model: type[db.Model]) -> object:
+    """Declare the list of the changes of an entity."""
+    return connection(
+        "AuditEntry",
+        "schema.audit",
+        column="entity_id",
+        where=Q(entity_kind=model.__name__),
+        description="Its changes, the newest first.",
+    )

@@ -1,0 +1,152 @@
+"""How the lists and nodes of an operation are answered, from the root down: a few statements, then no more."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db import models
+from graphql import GraphQLObjectType, GraphQLResolveInfo, get_named_type
+from graphql.execution.collect_fields import FieldDetailsList
+from strawberry.schema.schema_converter import GraphQLCoreConverter
+
+from schema.errors import BadRequestError
+
+from .arguments import PageArguments
+from .fetch import Page, at, count_nested_rows, count_rows, fetch_nested_pages, fetch_page, rows_of, settle
+from .fields import REFERENCES, Node, NodeList
+from .global_id import GlobalId
+from .plan import NestedList, Plan, Reference, Selections, page_key
+from .pages import EMPTY, Connection, publish_page
+
+PAGES: Final = "_pages"
+"""The attribute of a fetched row that holds the pages of the lists nested in it."""
+
+Found = dict[GlobalId, models.Model]
+
+
+@dataclass(slots=True)
+class Selected:
+    """What is selected of a connection."""
+
+    plan: Plan
+    rows: bool = False
+    count: bool = False
+
+    @classmethod
+    def of(cls, selections: Selections, connection_type: GraphQLObjectType, details: FieldDetailsList) -> "Selected":
+        """Read the selection of a connection, down to the nodes' fields."""
+        edge_type = _named(connection_type, "edges")
+        node_type = _named(edge_type, "node")
+        selected = cls(Plan(_model_of(node_type)))
+        for name, group in selections.below(connection_type, details):
+            selected.rows |= name in {"edges", "pageInfo"}
+            selected.count |= name == "totalCount"
+            for inner, nodes in selections.below(edge_type, group) if name == "edges" else ():
+                if inner == "node":
+                    selections.read(selected.plan, node_type, nodes)
+        return selected
+
+
+def resolve_list(root: Any, info: GraphQLResolveInfo, declared: NodeList, arguments: dict[str, Any]) -> Connection[Any]:
+    """Return a page of a list; one nested in fetched rows was fetched with them."""
+    selections = Selections.of(info)
+    if declared.column is None:
+        return _fetch_root(selections, declared, arguments)
+    pages: dict[Any, Connection[Any]] = root.__dict__.setdefault(PAGES, {})
+    key = page_key(info.field_nodes)
+    if key not in pages:
+        # The row came from elsewhere than a plan (the actor, say): its list is fetched for it alone.
+        details, connection_type = selections.details(), _object(info.return_type)
+        _fetch_nested(selections, NestedList("", key, declared, arguments, details, connection_type), [root])
+    return pages[key]
+
+
+def fetch_nodes(selections: Selections, details: FieldDetailsList, named: Iterable[GlobalId]) -> Found:
+    """Fetch nodes by their global ids, in one statement for each type; the ids of no row are left out.
+
+    Raises BadRequestError for the name of a type that has no nodes.
+    """
+    keys: dict[str, set[int]] = defaultdict(set)
+    for type_name, key in named:
+        keys[type_name].add(key)
+    found = Found()
+    for type_name, wanted in keys.items():
+        node_type = _node_type(selections.info, type_name)
+        plan = Plan(_model_of(node_type))
+        selections.read(plan, node_type, details)
+        rows = settle(plan, rows_of(plan).filter(pk__in=wanted))
+        _fetch_below(selections, plan, rows)
+        found |= {GlobalId(type_name, row.pk): row for row in rows}
+    return found
+
+
+def _fetch_root(selections: Selections, declared: NodeList, arguments: dict[str, Any]) -> Connection[Any]:
+    selected = Selected.of(selections, _object(selections.info.return_type), selections.details())
+    listing, page = PageArguments(**arguments).listing(selected.plan.model, declared.where), EMPTY
+    if selected.rows:
+        selected.plan.add_columns(key.path for key in listing.order)
+        page = fetch_page(selected.plan, listing)
+        _fetch_below(selections, selected.plan, page.rows)
+    return publish_page(listing.order, page, count_rows(listing) if selected.count else 0)
+
+
+def _fetch_below(selections: Selections, plan: Plan, rows: Sequence[models.Model]) -> None:
+    """Fetch what is selected below these rows, at any depth, and leave it with them."""
+    for nested in plan.lists:
+        if owners := _owners(rows, nested.owner):
+            _fetch_nested(selections, nested, owners)
+    for reference in plan.references:
+        _fetch_references(selections, reference, _owners(rows, reference.owner))
+
+
+def _fetch_nested(selections: Selections, nested: NestedList, owners: Sequence[models.Model]) -> None:
+    column = nested.field.column
+    assert column is not None
+    selected = Selected.of(selections, nested.connection_type, nested.details)
+    listing = PageArguments(**nested.arguments).listing(selected.plan.model, nested.field.where)
+    counts = count_nested_rows(listing, column, owners) if selected.count else {}
+    pages: dict[int, Page] = {}
+    if selected.rows:
+        selected.plan.add_columns([column, *(key.path for key in listing.order)])
+        pages = fetch_nested_pages(selected.plan, listing, column, owners)
+        _fetch_below(selections, selected.plan, [row for page in pages.values() for row in page.rows])
+    for owner in owners:
+        published = publish_page(listing.order, pages.get(owner.pk, EMPTY), counts.get(owner.pk, 0))
+        owner.__dict__.setdefault(PAGES, {})[nested.key] = published
+
+
+def _fetch_references(selections: Selections, reference: Reference, owners: Sequence[models.Model]) -> None:
+    field = reference.field
+    named = {owner: GlobalId(getattr(owner, field.kind_column), getattr(owner, field.key_column)) for owner in owners}
+    found = fetch_nodes(selections, reference.details, named.values())
+    for owner, name in named.items():
+        owner.__dict__.setdefault(REFERENCES, {})[field.python_name] = found.get(name)
+
+
+def _owners(rows: Sequence[models.Model], path: str) -> list[models.Model]:
+    return [owner for row in rows if (owner := at(row, path)) is not None]
+
+
+def _node_type(info: GraphQLResolveInfo, type_name: str) -> GraphQLObjectType:
+    interface: Any = info.schema.type_map[Node.__name__]
+    node_type = info.schema.type_map.get(type_name)
+    if not isinstance(node_type, GraphQLObjectType) or interface not in node_type.interfaces:
+        raise BadRequestError(f"There are no objects of the type {type_name!r}; send an id that a query returned.")
+    return node_type
+
+
+def _model_of(node_type: GraphQLObjectType) -> type[models.Model]:
+    origin: Any = node_type.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].origin
+    model: type[models.Model] = origin.__strawberry_django_definition__.model
+    return model
+
+
+def _named(parent: GraphQLObjectType, name: str) -> GraphQLObjectType:
+    return _object(parent.fields[name].type)
+
+
+def _object(kind: Any) -> GraphQLObjectType:
+    found = get_named_type(kind)
+    assert isinstance(found, GraphQLObjectType)
+    return found
