@@ -33,7 +33,7 @@ Thing: Any = Annotated[Union[tuple(TYPES)], strawberry.union("Thing")]  # noqa: 
 class Query:
     """What the tests ask."""
 
-    things: list[Any] = strawberry.field(graphql_type=list[Thing])  # type: ignore[misc]
+    things: list[Any] = strawberry.field(graphql_type=list[Thing])
     workflow = workflow
 
 
