@@ -68,7 +68,7 @@ def make_venv() -> None:
 def install(requirements: Path) -> None:
     """Install exactly what the file names, each package checked against its hash."""
     say(f"Installing {requirements.relative_to(ROOT)} (a minute the first time)")
-    command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    command = [str(PYTHON), "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-input"]
     command += ["--root-user-action=ignore", "--require-hashes", "--requirement", str(requirements)]
     if subprocess.run(command, check=False).returncode:
         sys.exit(f"workgraph: pip could not install {requirements.relative_to(ROOT)}; its reason is above.")

@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -14,11 +15,13 @@ from django.db import OperationalError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from project import embedded
+from project.embedded.processes import die_with_parent
 
 # Some shells export the machine's own name as HOST: nobody asked to serve the network.
 HOST = os.environ.get("HOST", "").removeprefix(socket.gethostname()) or "127.0.0.1"
 PORT = os.environ.get("PORT") or "8000"
-WORKERS = os.environ.get("WORKERS") or str(min(os.cpu_count() or 1, 8))
+CORES = os.cpu_count() or 1
+WORKERS = os.environ.get("WORKERS") or str(min(CORES, 8))
 PORTS = 65536
 EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not bound
 DEMO_USER = "supervisor@demo.example"
@@ -76,8 +79,9 @@ def check_address() -> None:
 def migrate() -> None:
     """Apply the migrations that the database lacks."""
     executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        call_command("migrate", interactive=False, verbosity=1)
+    if plan := executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        sys.stderr.write(f"Applying {len(plan)} migrations\n")
+        call_command("migrate", interactive=False, verbosity=0)
 
 
 def wants_demo() -> bool:
@@ -98,11 +102,9 @@ def say_where() -> None:
 
 def production_server() -> list[str]:
     """Return the command of the production server."""
-    command = ["granian", "--interface", "wsgi", "--host", HOST, "--port", PORT, "--workers", WORKERS]
-    # As many threads as the worker has database connections: none waits for one.
-    command += ["--blocking-threads", str(settings.DATABASE_POOL_SIZE), "--no-ws"]
-    command += ["--respawn-failed-workers", "--workers-kill-timeout", "20", "--log-level", "warning"]
-    return [*command, "project.wsgi:application"]
+    # No more threads than a worker has database connections: none waits for one. Granian warns of many.
+    threads = min(settings.DATABASE_POOL_SIZE, 2 * CORES + 1)
+    return ["project.server", HOST, PORT, WORKERS, str(threads)]
 
 
 def development_server() -> list[str]:
@@ -112,6 +114,8 @@ def development_server() -> list[str]:
 
 def become(module: list[str]) -> NoReturn:
     """Replace this process by a Python module."""
+    if "MAKELEVEL" in os.environ:  # it ends when make does, even killed
+        die_with_parent(signal.SIGTERM)
     os.chdir(Path(__file__).resolve().parent.parent)
     os.execv(sys.executable, [sys.executable, "-m", *module])  # noqa: S606 - no shell is wanted
 

@@ -3,18 +3,19 @@
 # ruff: noqa: S603 - the commands are our own; nothing from outside reaches them
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from types import FrameType
 
 from project.embedded import locks
 from project.embedded.errors import EmbeddedError, told_plainly
 from project.embedded.places import local
 from project.embedded.postgres import Postgres
+from project.embedded.processes import die_with_parent
 from project.embedded.servers import Server
 from project.embedded.state import Files, State
 from project.embedded.valkey import Valkey
@@ -26,8 +27,6 @@ START_SECONDS = 120
 STOP_SECONDS = 30
 REVIVALS = 5  # a server that dies more often needs a person
 READY = "ready"
-LIBC = ctypes.CDLL(None)
-PR_SET_PDEATHSIG = 1
 
 
 class Supervisor:
@@ -40,7 +39,6 @@ class Supervisor:
         self.files = Files(server.name)
         self.asked_to_stop = False
         self.revivals = 0
-        self.pid = os.getpid()
 
     def ask_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
         """Handle a signal: let `run` return at its next tick."""
@@ -59,7 +57,7 @@ class Supervisor:
             stdout=log,
             stderr=log,
             pass_fds=[self.lock],  # so that the lock is free only when the last process is gone
-            preexec_fn=self._follow_to_the_grave,  # noqa: PLW1509 - this process has one thread
+            preexec_fn=partial(die_with_parent, self.server.stop_signal, os.getpid()),  # noqa: PLW1509 - one thread
             **self.server.account.process_options,
         )
         os.close(log)
@@ -68,13 +66,6 @@ class Supervisor:
                 self.stop()
                 raise EmbeddedError(self._complaint())
             time.sleep(0.03)
-
-    def _follow_to_the_grave(self) -> None:
-        """Have the kernel stop the server when this supervisor dies (Linux only)."""
-        if sys.platform == "linux":
-            LIBC.prctl(PR_SET_PDEATHSIG, self.server.stop_signal.value)
-            if os.getppid() != self.pid:  # it died before the kernel knew
-                os._exit(1)
 
     def _age(self) -> float:
         return time.monotonic() - self.started

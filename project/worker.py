@@ -1,0 +1,35 @@
+"""The application as a worker process of granian runs it: `project.wsgi`, with a clean end.
+
+A worker that is signalled twice hangs until granian's main process kills it: once by the terminal or the service
+manager, which signal the whole group, and again by that main process. And a main process that is killed leaves its
+workers behind, with the port. So here one thread takes all signals and hands on the first, and the kernel sends
+one when the main process dies (Linux only).
+"""
+
+import signal
+import threading
+import time
+
+from project.embedded.processes import die_with_parent
+
+ENDINGS = {signal.SIGINT, signal.SIGTERM}
+
+
+def hand_on_first_signal() -> None:
+    """Wait for the first signal to end, and call what granian has set to handle it in this worker."""
+    received = signal.sigwait(ENDINGS)
+    while (handler := signal.getsignal(received)) == MAIN_HANDLERS[received]:
+        time.sleep(0.02)  # still starting: the handler is the one inherited from the main process
+    if callable(handler):
+        handler(received, None)
+
+
+MAIN_HANDLERS = {sign: signal.getsignal(sign) for sign in ENDINGS}
+signal.signal(signal.SIGHUP, signal.SIG_IGN)  # to reload is for the main process to say
+signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)  # every thread started from here on inherits this
+threading.Thread(target=hand_on_first_signal, daemon=True).start()
+die_with_parent(signal.SIGTERM)
+
+from project.wsgi import application  # noqa: E402 - its threads are to inherit the mask
+
+__all__ = ["application"]
