@@ -48,9 +48,13 @@ class UserManager(TenantManager["User"], BaseUserManager["User"]):
         user.save()
         return user
 
-    def create_superuser(self, *, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Create an operator: an ADMIN of their tenant whose admin site shows every tenant."""
-        return self.create_user(email=email, password=password, **{**fields, "role": Role.ADMIN, "is_superuser": True})
+    def create_superuser(
+        self, *, email: str, tenant: Tenant | int, password: str | None = None, **fields: Any
+    ) -> "User":
+        """Create an operator: an ADMIN of their tenant, given by its id too, whose admin site shows every tenant."""
+        owner = tenant.pk if isinstance(tenant, Tenant) else tenant
+        mark = {"tenant_id": owner, "role": Role.ADMIN, "is_superuser": True}
+        return self.create_user(email=email, password=password, **{**fields, **mark})
 
 
 class User(TenantOwned, AbstractBaseUser):

@@ -74,8 +74,10 @@ class AttendanceRecord(WorkflowEntity):
             models.Index(fields=["tenant", "checked_in_at", "id"], name="attendance_checked_in"),
             models.Index(fields=["tenant", "created_at", "id"], name="attendance_created"),
             models.Index(fields=["tenant", "updated_at", "id"], name="attendance_updated"),
-            models.Index(fields=["person", "checked_in_at", "id"], name="attendance_person"),
-            models.Index(fields=["site", "checked_in_at", "id"], name="attendance_site"),
+            models.Index(fields=["person", "id"], name="attendance_person"),
+            models.Index(fields=["person", "checked_in_at", "id"], name="attendance_person_time"),
+            models.Index(fields=["site", "id"], name="attendance_site"),
+            models.Index(fields=["site", "checked_in_at", "id"], name="attendance_site_time"),
         ]
 
     def __str__(self) -> str:

@@ -69,7 +69,8 @@ class Task(WorkflowEntity):
             models.Index(fields=["tenant", "updated_at", "id"], name="task_updated"),
             models.Index(fields=["work_order", "id"], name="task_work_order"),
             models.Index(fields=["asset", "id"], name="task_asset"),
-            models.Index(fields=["assignee", "status", "due_at", "id"], name="task_assignee"),
+            models.Index(fields=["assignee", "id"], name="task_assignee"),
+            models.Index(fields=["assignee", "due_at", "id"], name="task_assignee_due"),
         ]
 
     def __str__(self) -> str:

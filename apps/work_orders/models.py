@@ -86,9 +86,11 @@ class WorkOrder(WorkflowEntity):
             models.Index(fields=["tenant", "created_at", "id"], name="workorder_created"),
             models.Index(fields=["tenant", "updated_at", "id"], name="workorder_updated"),
             models.Index(fields=["tenant", "priority_rank", "id"], name="workorder_priority"),
+            models.Index(fields=["tenant", "-priority_rank", "due_at", "id"], name="workorder_dispatch"),
             models.Index(fields=["site", "id"], name="workorder_site"),
             models.Index(fields=["asset", "id"], name="workorder_asset"),
-            models.Index(fields=["assignee", "status", "due_at", "id"], name="workorder_assignee"),
+            models.Index(fields=["assignee", "id"], name="workorder_assignee"),
+            models.Index(fields=["assignee", "due_at", "id"], name="workorder_assignee_due"),
             models.Index(fields=["requested_by", "id"], name="workorder_requested_by"),
         ]
 

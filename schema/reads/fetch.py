@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import BigIntegerField, BooleanField, Count, F, Func, OuterRef, Q, QuerySet
+from django.db.models import BigIntegerField, BooleanField, Count, F, Func, OrderBy, OuterRef, Q, QuerySet
 
 from .keyset import Order, Values, ranges_after, reverse
 from .plan import Plan
@@ -50,6 +50,11 @@ class Listing:
         """Return the order in which the page's rows are read."""
         return reverse(self.order) if self.window.backward else self.order
 
+    @property
+    def terms(self) -> list[OrderBy]:
+        """Return the ORDER BY terms of the direction."""
+        return [key.order_by() for key in self.direction]
+
     def page(self, rows: Sequence[models.Model]) -> Page:
         """Return the page of rows that were read in its direction, of which there is one too many if there are more."""
         window = self.window
@@ -58,42 +63,33 @@ class Listing:
             return Page(kept[::-1], has_next=window.before is not None, has_previous=more)
         return Page(kept, has_next=more, has_previous=window.after is not None)
 
-    def keys(self, **owner: Any) -> Func | ArraySubquery:
+    def keys(self, rows: Rows) -> Func:
         """Return the SQL array of the primary keys of the page's rows and the one after, by ranges of the index."""
         near, far = (self.window.after, self.window.before)[:: -1 if self.window.backward else 1]
-        rows: Rows = self.model._default_manager.filter(self.condition, **owner)
+        rows = rows.filter(self.condition)
         if far is not None:
             rows = rows.filter(_any_of(ranges_after(reverse(self.direction), far)))
         ranges = [Q()] if near is None else ranges_after(self.direction, near)
-        terms = [key.order_by() for key in self.direction]
-        arrays = [
-            ArraySubquery(rows.filter(bounds).order_by(*terms).values("pk")[: self.window.size + 1])
-            for bounds in ranges
-        ]
-        return (
-            arrays[0]
-            if len(arrays) == 1
-            else Func(*arrays, template="(%(expressions)s)", arg_joiner=" || ", output_field=KEYS)
-        )
+        rows, size = rows.order_by(*self.terms), self.window.size + 1
+        arrays = [ArraySubquery(rows.filter(bounds).values("pk")[:size]) for bounds in ranges]
+        # The ranges follow each other, so the page is the front of their concatenation.
+        return Func(*arrays, template=f"(%(expressions)s)[1:{size}]", arg_joiner=" || ", output_field=KEYS)
 
 
 def fetch_page(plan: Plan, listing: Listing) -> Page:
     """Fetch a page of a list, in one statement."""
     # The page's keys come from an index; joining only then spares joining rows that the page does not show.
-    chosen = Func(
-        F("pk"), listing.keys(), template="%(expressions)s)", arg_joiner=" = ANY(", output_field=BooleanField()
-    )
-    rows = rows_of(plan).filter(chosen).order_by(*(key.order_by() for key in listing.direction))
-    return listing.page(settle(plan, rows[: listing.window.size + 1]))
+    keys = listing.keys(listing.model._default_manager.all())
+    chosen = Func(F("pk"), keys, template="%(expressions)s)", arg_joiner=" = ANY(", output_field=BooleanField())
+    return listing.page(settle(plan, rows_of(plan).filter(chosen).order_by(*listing.terms)))
 
 
 def fetch_nested_pages(plan: Plan, listing: Listing, column: str, owners: Sequence[models.Model]) -> dict[int, Page]:
     """Fetch a page of the list of each owner, in one statement for all of them; the column holds the owner's key."""
-    keys = Func(listing.keys(**{column: OuterRef("pk")}), function="unnest", output_field=BigIntegerField())
+    keys = Func(listing.keys(_rows_below(listing.model, column)), function="unnest", output_field=BigIntegerField())
     chosen = type(owners[0])._default_manager.filter(pk__in={owner.pk for owner in owners}).values(chosen_key=keys)
-    rows = rows_of(plan).filter(pk__in=chosen).order_by(*(key.order_by() for key in listing.direction))
     by_owner: dict[int, list[models.Model]] = defaultdict(list)
-    for row in settle(plan, rows):
+    for row in settle(plan, rows_of(plan).filter(pk__in=chosen).order_by(*listing.terms)):
         by_owner[getattr(row, column)].append(row)
     return {owner.pk: listing.page(by_owner[owner.pk]) for owner in owners}
 
@@ -146,3 +142,15 @@ def _any_of(conditions: Iterable[Q]) -> Q:
     for condition in conditions:
         found |= condition
     return found
+
+
+def _rows_below(model: type[models.Model], column: str) -> Rows:
+    """Return the rows whose column holds the key of the owner at hand.
+
+    Without the tenant's predicate where the column is a reference, which can't leave the tenant: with it PostgreSQL
+    may read an order's index over the whole tenant, in search of an owner's rows that may not exist. The statement
+    that fetches the rows by these keys has the predicate in any case.
+    """
+    held = isinstance(model._meta.get_field(column), models.ForeignKey)
+    rows: Rows = (model._base_manager if held else model._default_manager).all()
+    return rows.filter(**{column: OuterRef("pk")})
