@@ -92,7 +92,7 @@ def wants_demo() -> bool:
 def say_where() -> None:
     """Print the address, the demo logins and a request to paste."""
     token = io.StringIO()
-    call_command("issue_token", DEMO_USER, stdout=token)
+    call_command("issue_token", DEMO_USER, stdout=token, stderr=io.StringIO())
     host = "localhost" if HOST in EVERYWHERE else HOST
     url = f"http://[{host}]:{PORT}" if ":" in host else f"http://{host}:{PORT}"
     password = embedded.secret("demo-password")
