@@ -17,7 +17,7 @@ ENDINGS = {signal.SIGINT, signal.SIGTERM}
 
 def hand_on_first_signal() -> None:
     """Wait for the first signal to end, and call what granian has set to handle it in this worker."""
-    received = signal.sigwait(ENDINGS)
+    received = signal.Signals(signal.sigwait(ENDINGS))
     while (handler := signal.getsignal(received)) == MAIN_HANDLERS[received]:
         time.sleep(0.02)  # still starting: the handler is the one inherited from the main process
     if callable(handler):
