@@ -8,7 +8,7 @@ from apps.accounts.roles import Role
 
 from .enums import publish
 from .reads.connection import connection
-from .reads.fields import Column, Node, entity
+from .reads.fields import Node, column, entity
 from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, filter_input
 from .reads.ordering import order_input
 
@@ -45,8 +45,8 @@ class User(Node):
     name: auto
     phone: auto
     role: Role
-    is_active: bool = Column(graphql_name="active")
-    tenant: Tenant = Column(description="The tenant that the person belongs to.")
+    is_active: bool = column(graphql_name="active")
+    tenant: Tenant = column(description="The tenant that the person belongs to.")
     version: int
     created_at: auto
     updated_at: auto

@@ -42,6 +42,7 @@ class TicketFilter:
 
     @strawberry_django.filter_field(description="A promised time has passed (true), or none has (false).")
     def sla_breached(self, value: bool, prefix: str) -> Q:
+        """Return the condition that the ticket has broken a promise, or has not."""
         breached = breaches_sla(timezone.now(), prefix)
         return breached if value else ~breached
 

@@ -4,13 +4,13 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
+from cross_web import HTTPException
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
-from graphql import ExecutionResult
 from strawberry.django.views import GraphQLView
 from strawberry.http import GraphQLHTTPResponse, process_result
-from cross_web import HTTPException
+from strawberry.types import ExecutionResult
 
 from .context import Context
 from .errors import BadRequestError, UnauthenticatedError, published

@@ -15,7 +15,9 @@ from schema.reads.arguments import MAX_PAGE
 from tests import factories
 from tests.graphql import Data, data, refusal, statements
 
-PAGE = """query ($first: Int, $after: String, $last: Int, $before: String, $ordering: [WorkOrderOrder!], $filters: WorkOrderFilter) {
+PAGE = """query (
+  $first: Int, $after: String, $last: Int, $before: String, $ordering: [WorkOrderOrder!], $filters: WorkOrderFilter
+) {
   workOrders(first: $first, after: $after, last: $last, before: $before, ordering: $ordering, filters: $filters) {
     edges { cursor node { title } }
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
@@ -163,7 +165,9 @@ def test_nested_lists_page_by_cursor_for_each_parent(technician: User, demo: Ten
         for due in (2, None, 1, 1):
             factories.task(demo, work_order=order, title=f"{due}", due_at=moment(due))
     document = """query ($after: String) { workOrders { edges { node {
-      tasks(first: 2, after: $after, ordering: [{dueAt: ASC}]) { totalCount edges { cursor node { title } } pageInfo { hasNextPage } }
+      tasks(first: 2, after: $after, ordering: [{dueAt: ASC}]) {
+        totalCount edges { cursor node { title } } pageInfo { hasNextPage }
+      }
     } } } }"""
     first = [edge["node"]["tasks"] for edge in data(technician, document)["workOrders"]["edges"]]
     assert [titles(found) for found in first] == [["1", "1"], ["1", "1"]]

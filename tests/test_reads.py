@@ -1,35 +1,40 @@
-"""Lists and nodes over HTTP: what they answer, and how many SQL statements they take."""
-
-from collections.abc import Callable
-from typing import Any
-
-import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
+"""Lists and nodes over HTTP, as a client sees them."""
 
 from apps.accounts.models import Tenant, User
+from schema.reads.global_id import encode_id
 from tests import factories
 from tests.conftest import Ask
 
-AUTHENTICATION = 2
-"""The token with its user, and the note of its use."""
-
-
-def nodes(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    return [edge["node"] for edge in answer["data"][name]["edges"]]
-
 
 def test_a_list_shows_rows_with_what_they_refer_to(ask: Ask, technician: User, demo: Tenant) -> None:
-    order = factories.work_order(demo, asset=factories.asset(demo), assignee=technician)
+    asset = factories.asset(demo)
+    order = factories.work_order(demo, asset=asset, assignee=technician)
     answer = ask(
         technician,
-        "{ workOrders { totalCount edges { cursor node { id number title status priority version asset { code site { name } }"
-        " assignee { name } } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }",
+        """{ workOrders {
+          totalCount
+          edges {
+            cursor
+            node { id number title status priority version asset { code site { name } } assignee { name } }
+          }
+          pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+        } }""",
     )
-    assert "errors" not in answer, answer
-    (node,) = nodes(answer, "workOrders")
-    assert node["number"] == order.number
-    assert node["status"] == "DRAFT"
-    assert node["asset"] == {"code": order.asset.code, "site": {"name": order.asset.site.name}}
-    assert node["assignee"] == {"name": technician.name}
+    (edge,) = answer["data"]["workOrders"]["edges"]
     assert answer["data"]["workOrders"]["totalCount"] == 1
+    assert answer["data"]["workOrders"]["pageInfo"] == {
+        "hasNextPage": False,
+        "hasPreviousPage": False,
+        "startCursor": edge["cursor"],
+        "endCursor": edge["cursor"],
+    }
+    assert edge["node"] == {
+        "id": encode_id("WorkOrder", order.pk),
+        "number": order.number,
+        "title": "Replace pump seal",
+        "status": "DRAFT",
+        "priority": "MEDIUM",
+        "version": 1,
+        "asset": {"code": asset.code, "site": {"name": asset.site.name}},
+        "assignee": {"name": technician.name},
+    }

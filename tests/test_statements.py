@@ -4,13 +4,12 @@ import pytest
 from django.db import models
 
 from apps.accounts.models import Tenant, User
+from schema.reads.global_id import encode_id
 from tests import factories
 from tests.graphql import OBJECTS, everything_of, lists_of, statements
 
 ROOT_LISTS = lists_of(OBJECTS["Query"])
-NESTED_LISTS = [
-    (root, nested) for root, kind in ROOT_LISTS.items() for nested in lists_of(kind) if nested not in {"history"}
-]
+NESTED_LISTS = [(root, nested) for root, kind in ROOT_LISTS.items() for nested in lists_of(kind) if nested != "history"]
 
 
 @pytest.fixture
@@ -95,6 +94,4 @@ def test_me_costs_no_statement(furnished: User) -> None:
 
 
 def global_id(row: models.Model) -> str:
-    from schema.reads.global_id import encode_id
-
     return encode_id(type(row).__name__, row.pk)

@@ -54,13 +54,14 @@ def connection(node: str, module: str, *, description: str, column: str | None =
 
 
 def _annotations(node: str, lazy: Any) -> dict[str, Any]:
-    annotations: dict[str, Any] = {"root": strawberry.Parent[Any], "info": strawberry.Info}
+    annotations: dict[str, Any] = {"root": strawberry.Parent[object], "info": strawberry.Info}
     for name, (kind, description) in ARGUMENTS.items():
         annotations[name] = Annotated[kind | None, strawberry.argument(description=description)]
-    filters, order = Annotated[f"{node}Filter", lazy], Annotated[f"{node}Order", lazy]
+    filters: Any = Annotated[f"{node}Filter", lazy]
+    orders: Any = list[Annotated[f"{node}Order", lazy]]  # type: ignore[misc]
     annotations["filters"] = Annotated[filters | None, strawberry.argument(description="Which objects to list.")]
     annotations["ordering"] = Annotated[
-        list[order] | None,  # type: ignore[valid-type]
+        orders | None,
         strawberry.argument(description="In which order; the first term counts most. The id decides between equals."),
     ]
     return annotations | {"return": Connection[Annotated[node, lazy]]}  # type: ignore[valid-type]

@@ -110,9 +110,9 @@ def rows_of(plan: Plan) -> Rows:
     rows: Rows = plan.model._default_manager.only(*plan.columns)
     if plan.joins:
         rows = rows.select_related(*plan.joins)
-    return rows.annotate(
-        **{_alias(place): computed.expression(computed.owner) for place, computed in enumerate(plan.computed.values())}
-    )
+    aliases = {_alias(place): wanted.expression(wanted.owner) for place, wanted in enumerate(plan.computed.values())}
+    found: Rows = rows.annotate(**aliases)
+    return found
 
 
 def settle(plan: Plan, rows: Iterable[models.Model]) -> list[models.Model]:

@@ -38,21 +38,26 @@ class Column(StrawberryDjangoField):
         """Let the executor read the attribute without a chain of resolvers."""
         return self.base_resolver is None
 
-    def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
+    def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:  # noqa: ARG002
         """Return the attribute."""
         return getattr(source, self.python_name)
 
 
-class IdField(StrawberryField):
+def column(**options: Any) -> Any:
+    """Declare a column or to-one relation that needs more than its type: another name, a description."""
+    return Column(**options)
+
+
+class IdField(Column):
     """The global id, made of the model's name and the primary key."""
 
-    def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
+    def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:  # noqa: ARG002
         """Return the row's global id."""
         return encode_id(source._meta.object_name, source.pk)
 
 
 class NodeList(StrawberryField):
-    """A page of nodes: of all rows of a model, or of those that fulfil `where` and whose `column` holds the parent's key."""
+    """A page of a model's rows that fulfil `where`; below another node, of those whose `column` holds its key."""
 
     column: str | None = None
     where: Q = Q()
@@ -78,7 +83,7 @@ class Node:
     id: strawberry.ID = IdField(description="Unique in the whole API; send it back to name this object.")  # type: ignore[assignment]
 
 
-@dataclass_transform()
+@dataclass_transform(kw_only_default=True)
 def entity(model: type[models.Model], **options: Any) -> Callable[[type], Any]:
     """Declare the node type of a model; descriptions are the model's docstring and help texts."""
     return partial(_entity, model=model, options=options)

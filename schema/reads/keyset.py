@@ -2,7 +2,7 @@
 
 An order is a list of `SortKey`s that ends with the primary key, so that no two rows are equal. "After these values" is
 a union of ranges, each of which equates a prefix of the keys and bounds the next one; each range can be read from the
-index of the order, at any depth, which one condition with OR could not (PostgreSQL would read and drop every row before).
+index of the order, at any depth, which one condition with OR could not: PostgreSQL would read all rows before it.
 NULL has its place in the order like any value.
 """
 
@@ -65,7 +65,7 @@ def order_of(model: type[models.Model], terms: Iterable[Any]) -> Order:
     The key follows the direction of the last term, so that an index over both can be read either way.
     """
     keys: dict[str, SortKey] = {}
-    for term in list(terms) or model._meta.ordering:
+    for term in list(terms) or list(model._meta.ordering or ()):
         key = _sort_key(model, term)
         keys.setdefault(key.path, key)
     if "id" not in keys:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import models
-from graphql import GraphQLObjectType, GraphQLResolveInfo, get_named_type
+from graphql import GraphQLObjectType, get_named_type
 from graphql.execution.collect_fields import FieldDetailsList
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
@@ -16,8 +16,8 @@ from .arguments import PageArguments
 from .fetch import Page, at, count_nested_rows, count_rows, fetch_nested_pages, fetch_page, rows_of, settle
 from .fields import REFERENCES, Node, NodeList
 from .global_id import GlobalId
-from .plan import NestedList, Plan, Reference, Selections, page_key
 from .pages import EMPTY, Connection, publish_page
+from .plan import NestedList, Plan, Reference, ResolveInfo, Selections, page_key
 
 PAGES: Final = "_pages"
 """The attribute of a fetched row that holds the pages of the lists nested in it."""
@@ -48,7 +48,7 @@ class Selected:
         return selected
 
 
-def resolve_list(root: Any, info: GraphQLResolveInfo, declared: NodeList, arguments: dict[str, Any]) -> Connection[Any]:
+def resolve_list(root: Any, info: ResolveInfo, declared: NodeList, arguments: dict[str, Any]) -> Connection[Any]:
     """Return a page of a list; one nested in fetched rows was fetched with them."""
     selections = Selections.of(info)
     if declared.column is None:
@@ -128,7 +128,7 @@ def _owners(rows: Sequence[models.Model], path: str) -> list[models.Model]:
     return [owner for row in rows if (owner := at(row, path)) is not None]
 
 
-def _node_type(info: GraphQLResolveInfo, type_name: str) -> GraphQLObjectType:
+def _node_type(info: ResolveInfo, type_name: str) -> GraphQLObjectType:
     interface: Any = info.schema.type_map[Node.__name__]
     node_type = info.schema.type_map.get(type_name)
     if not isinstance(node_type, GraphQLObjectType) or interface not in node_type.interfaces:

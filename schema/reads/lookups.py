@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, dataclass_transform
 
 import strawberry
 import strawberry_django
@@ -101,6 +101,7 @@ class IdLookup:
         return queryset, condition
 
 
+@dataclass_transform(kw_only_default=True)
 def filter_input(model: type[models.Model], description: str) -> Callable[[type], Any]:
     """Declare a filter with AND, OR and NOT, as strawberry-django has them.
 
@@ -153,7 +154,7 @@ def _check(value: Any) -> None:
 
 def _check_texts(values: list[Any]) -> None:
     for value in values:
-        if isinstance(value, str) and ("\0" in value or not value.isascii() and _has_surrogate(value)):
+        if isinstance(value, str) and ("\0" in value or (not value.isascii() and _has_surrogate(value))):
             raise BadRequestError("A text may hold neither NUL nor half a surrogate pair.")
 
 

@@ -1,7 +1,7 @@
 """How lists can be ordered."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, dataclass_transform
 
 import strawberry_django
 from django.db import models
@@ -18,6 +18,7 @@ DIRECTIONS = {
 }
 
 
+@dataclass_transform(kw_only_default=True)
 def order_input(model: type[models.Model]) -> Callable[[type], Any]:
     """Declare the terms by which a model's lists can be ordered; they are described by the columns' help texts."""
 

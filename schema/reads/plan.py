@@ -4,7 +4,7 @@ A plan is found by reading the selected fields once, before anything is fetched.
 (`fields`), so that it holds for every node type.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,6 +21,8 @@ from strawberry.types.field import StrawberryField
 from .fields import ANNOTATIONS, COLUMNS, Column, NodeList, NodeReference
 
 TYPENAME: Final = "__typename"
+
+ResolveInfo = GraphQLResolveInfo[Any]
 
 PageKey = tuple[int, ...]
 """Which selection of a list a page answers: the identities of its field nodes, of which an alias has its own."""
@@ -83,12 +85,12 @@ class Plan:
 class Selections:
     """The fields that an operation selects, with fragments and directives applied."""
 
-    info: GraphQLResolveInfo
+    info: ResolveInfo
     variables: VariableValues
     fragments: dict[str, FragmentDetails]
 
     @classmethod
-    def of(cls, info: GraphQLResolveInfo) -> "Selections":
+    def of(cls, info: ResolveInfo) -> "Selections":
         """Return the selections of the operation that is being executed."""
         fragments = {name: FragmentDetails(fragment) for name, fragment in info.fragments.items()}
         return cls(info, _variable_values(info), fragments)
@@ -157,13 +159,13 @@ def declaration(node_type: GraphQLObjectType, name: str) -> StrawberryField:
 
 
 def _read_leaf(plan: Plan, declared: StrawberryField, owner: str) -> None:
-    metadata = declared.metadata or {}
+    metadata: Mapping[Any, Any] = declared.metadata or {}
     columns = metadata.get(COLUMNS, (declared.python_name,) if isinstance(declared, Column) else ())
     plan.add_columns(f"{owner}{column}" for column in columns)
     for name, expression in metadata.get(ANNOTATIONS, {}).items():
         plan.computed[owner, name] = Computed(owner, name, expression)
 
 
-def _variable_values(info: GraphQLResolveInfo) -> VariableValues:
+def _variable_values(info: ResolveInfo) -> VariableValues:
     values = info.variable_values
     return values if isinstance(values, VariableValues) else VariableValues(sources={}, coerced=dict(values))
