@@ -42,9 +42,16 @@ class VersionedForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.instance.pk is not None:
             rows = type(self.instance)._base_manager.select_for_update(of=("self",))
             current = get_object_or_404(rows, pk=self.instance.pk)
+            self._keep_fractions(current)
             if current.version != self.cleaned_data.get(VERSION):
                 self._merge(current)
         return cleaned
+
+    def _keep_fractions(self, current: models.Model) -> None:
+        # A date picker knows whole seconds only; a time that nobody touched must not lose its fraction.
+        for name in set(self._merged_names()) & set(self.cleaned_data) - set(self.changed_data):
+            if isinstance(self.fields[name], forms.DateTimeField):
+                self.cleaned_data[name] = getattr(current, name)
 
     def _merge(self, current: Any) -> None:
         touched = set(self.changed_data)
