@@ -30,7 +30,11 @@ bench: ## run the benchmarks, which report ratios
 	$(SET_UP) test
 	@set -e; for script in bench/[a-z]*.py; do $(BIN)/python -m "bench.$$(basename "$$script" .py)" $(ARGS); done
 
+sdl: ## write the published schema, schema/schema.graphql
+	$(SET_UP) local
+	@$(BIN)/python manage.py export_schema schema.root --path schema/schema.graphql
+
 stop: ## stop the embedded servers
 	@test ! -x $(BIN)/python || $(BIN)/python -m project.embedded stop
 
-.PHONY: help run dev test lint bench stop
+.PHONY: help run dev test lint bench sdl stop
