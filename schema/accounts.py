@@ -9,7 +9,7 @@ from apps.accounts.roles import Role
 from .enums import publish
 from .reads.connection import connection
 from .reads.fields import Node, column, entity
-from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, filter_input
+from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, UniqueTextLookup, filter_input
 from .reads.ordering import order_input
 
 publish(Role)
@@ -25,7 +25,7 @@ class Tenant(Node):
 class UserFilter:
     id: IdLookup | None
     name: TextLookup | None
-    email: TextLookup | None
+    email: UniqueTextLookup | None
     role: ChoiceLookup[Role] | None
     is_active: bool | None = strawberry_django.filter_field(name="active")
     created_at: TimeLookup | None

@@ -10,7 +10,7 @@ from apps.assets.models import AssetStatus
 from .enums import publish
 from .reads.connection import connection
 from .reads.fields import Node, entity
-from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, filter_input
+from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, UniqueTextLookup, filter_input
 from .reads.ordering import order_input
 
 publish(AssetStatus)
@@ -19,7 +19,7 @@ publish(AssetStatus)
 @filter_input(models.Site, "Which sites to list, or the conditions on a site.")
 class SiteFilter:
     id: IdLookup | None
-    code: TextLookup | None
+    code: UniqueTextLookup | None
     name: TextLookup | None
     created_at: TimeLookup | None
 
@@ -52,7 +52,7 @@ class Site(Node):
 @filter_input(models.Asset, "Which assets to list, or the conditions on an asset.")
 class AssetFilter:
     id: IdLookup | None
-    code: TextLookup | None
+    code: UniqueTextLookup | None
     name: TextLookup | None
     category: TextLookup | None
     status: ChoiceLookup[AssetStatus] | None

@@ -1,5 +1,7 @@
 """The audit trail: who changed what, when and why."""
 
+from uuid import UUID
+
 import strawberry
 import strawberry_django
 from django.db import models as db
@@ -13,6 +15,7 @@ from apps.audit.models import AuditSource
 
 from .accounts import User, UserFilter
 from .enums import publish
+from .errors import BadRequestError
 from .reads.connection import connection
 from .reads.fields import Node, entity, node_reference
 from .reads.global_id import decode_id
@@ -49,8 +52,14 @@ class AuditEntryFilter:
 
     @strawberry_django.filter_field(description="The changes of this bulk.")
     def operation_id(self, value: strawberry.ID, prefix: str) -> Q:
-        """Return the condition that the entry is of the bulk with this id."""
-        return Q(**{f"{prefix}operation_id": value})
+        """Return the condition that the entry is of the bulk with this id.
+
+        Raises BadRequestError when the text is no such id.
+        """
+        try:
+            return Q(**{f"{prefix}operation_id": UUID(value)})
+        except ValueError as error:
+            raise BadRequestError(f"{value[:80]!r} is not the id of an operation.") from error
 
 
 @order_input(models.AuditEntry)

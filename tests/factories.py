@@ -9,7 +9,9 @@ from apps.accounts.roles import Role
 from apps.accounts.sequences import take_numbers
 from apps.assets.models import Asset, Site
 from apps.attendance.models import AttendanceRecord
+from apps.audit.models import AuditEntry
 from apps.helpdesk.models import Ticket
+from apps.lifecycle.models import Entity
 from apps.tasks.models import Task
 from apps.work_orders.models import WorkOrder
 
@@ -59,11 +61,16 @@ def ticket(owner: Tenant, **fields: Any) -> Ticket:
 
 
 def attendance_record(owner: Tenant, **fields: Any) -> AttendanceRecord:
-    needed = {"person": lambda: user(owner), "site": lambda: site(owner)}
-    for name, make in needed.items():
-        fields.setdefault(name, None)
-        fields[name] = fields[name] or make()
+    fields["person"] = fields.get("person") or user(owner)
+    fields["site"] = fields.get("site") or site(owner)
     return AttendanceRecord.unscoped.create(**{"tenant": owner, "checked_in_at": NOON, **fields})
+
+
+def audit_entry(entity: Entity, **fields: Any) -> AuditEntry:
+    named = {"entity_kind": type(entity).__name__, "entity_id": entity.pk, "entity_version": entity.version}
+    return AuditEntry.unscoped.create(
+        **{"tenant_id": entity.tenant_id, "action": "CREATE", "source": "graphql", **named, **fields}
+    )
 
 
 def _serial(owner: Tenant, kind: str) -> int:

@@ -28,7 +28,7 @@ OURS = [kind for name, kind in GRAPHQL.type_map.items() if not name.startswith("
 
 
 def test_the_committed_schema_is_the_present_one() -> None:
-    assert SDL.read_text() == schema.as_str() + "\n", "run `make sdl` and commit schema/schema.graphql"
+    assert SDL.read_text() == schema.as_str(), "run `make sdl` and commit schema/schema.graphql"
 
 
 @pytest.mark.parametrize("kind", OURS, ids=lambda kind: kind.name)

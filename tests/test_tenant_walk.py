@@ -147,7 +147,12 @@ def probing_filters(kind: GraphQLObjectType, secrets: dict[str, models.Model], d
     for name, field in filter_fields(f"{kind.name}Filter"):
         if name == "id":
             yield {"id": {"exact": encode_id(kind.name, secrets[kind.name].pk)}}
-        elif field.name == "TextLookup" and name not in {"command", "correlationId", "action", "email"}:
+        elif field.name in {"TextLookup", "UniqueTextLookup"} and name not in {
+            "command",
+            "correlationId",
+            "action",
+            "email",
+        }:
             yield {name: {"iContains": SECRET[:12]}}
         elif field.name == "ID" and name == "entity":
             yield {name: encode_id("WorkOrder", secrets["WorkOrder"].pk)}

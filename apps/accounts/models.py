@@ -150,3 +150,7 @@ class TenantSequence(models.Model):
         """One row for each tenant and kind."""
 
         constraints: ClassVar = [models.UniqueConstraint(fields=["tenant", "kind"], name="tenantsequence_unique")]
+
+    def __str__(self) -> str:
+        """Return what is counted, and how far."""
+        return f"{self.kind} {self.last}"

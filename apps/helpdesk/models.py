@@ -79,7 +79,6 @@ class Ticket(WorkflowEntity):
             models.Index(fields=["tenant", "response_due_at", "id"], name="ticket_response_due"),
             models.Index(fields=["tenant", "created_at", "id"], name="ticket_created"),
             models.Index(fields=["tenant", "updated_at", "id"], name="ticket_updated"),
-            models.Index(fields=["tenant", "priority_rank", "id"], name="ticket_priority"),
             models.Index(fields=["tenant", "-priority_rank", "resolution_due_at", "id"], name="ticket_dispatch"),
             models.Index(fields=["site", "id"], name="ticket_site"),
             models.Index(fields=["asset", "id"], name="ticket_asset"),

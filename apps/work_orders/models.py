@@ -56,7 +56,7 @@ class WorkOrder(WorkflowEntity):
     )
     completed_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="When the work was done.")
     closed_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="When the work was accepted.")
-    external_id = models.CharField(
+    external_id = models.CharField(  # noqa: DJ001 (orders without one must not equal each other)
         max_length=100, null=True, blank=True, help_text="The id in the system it came from."
     )
 
@@ -85,10 +85,11 @@ class WorkOrder(WorkflowEntity):
             models.Index(fields=["tenant", "due_at", "id"], name="workorder_due"),
             models.Index(fields=["tenant", "created_at", "id"], name="workorder_created"),
             models.Index(fields=["tenant", "updated_at", "id"], name="workorder_updated"),
-            models.Index(fields=["tenant", "priority_rank", "id"], name="workorder_priority"),
             models.Index(fields=["tenant", "-priority_rank", "due_at", "id"], name="workorder_dispatch"),
             models.Index(fields=["site", "id"], name="workorder_site"),
+            models.Index(fields=["site", "due_at", "id"], name="workorder_site_due"),
             models.Index(fields=["asset", "id"], name="workorder_asset"),
+            models.Index(fields=["asset", "due_at", "id"], name="workorder_asset_due"),
             models.Index(fields=["assignee", "id"], name="workorder_assignee"),
             models.Index(fields=["assignee", "due_at", "id"], name="workorder_assignee_due"),
             models.Index(fields=["requested_by", "id"], name="workorder_requested_by"),

@@ -73,7 +73,7 @@ class Listing:
         rows, size = rows.order_by(*self.terms), self.window.size + 1
         arrays = [ArraySubquery(rows.filter(bounds).values("pk")[:size]) for bounds in ranges]
         # The ranges follow each other, so the page is the front of their concatenation.
-        return Func(*arrays, template=f"(%(expressions)s)[1:{size}]", arg_joiner=" || ", output_field=KEYS)
+        return Func(*arrays, template=f"((%(expressions)s)::bigint[])[1:{size}]", arg_joiner=" || ", output_field=KEYS)
 
 
 def fetch_page(plan: Plan, listing: Listing) -> Page:

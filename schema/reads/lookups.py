@@ -1,14 +1,15 @@
 """What a filter can ask of a column, and how filters become conditions."""
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar, dataclass_transform
 
 import strawberry
 import strawberry_django
 from django.db import models
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from strawberry import UNSET
 from strawberry.types.base import get_object_definition
 from strawberry_django.filters import process_filters
@@ -19,6 +20,9 @@ from .global_id import decode_id
 
 T = TypeVar("T")
 Rows = QuerySet[Any]
+
+NO_KEY = 0
+"""A key that no row has, as they are counted from 1; unlike NULL it equals nothing even when negated."""
 
 MAX_LIST = 1000
 """How many values a filter may list."""
@@ -39,6 +43,25 @@ class TextLookup:
     i_contains: str | None = _lookup("Contains this text, in capitals or not.")
     starts_with: str | None = _lookup("Starts with this text.")
     i_starts_with: str | None = _lookup("Starts with this text, in capitals or not.")
+
+
+@strawberry.input(description="Conditions on a text that no two objects share. All that are given must hold.")
+class UniqueTextLookup(TextLookup):
+    """Conditions on a text column whose values are unique in the tenant."""
+
+    @strawberry_django.filter_field
+    def filter(self, queryset: Rows, prefix: str) -> tuple[Rows, Q]:
+        """Return the conditions; those on a relation's exact text go by the key of the one row that has it.
+
+        With a join PostgreSQL can't know that it looks for one row's key, and may read a whole index for it.
+        """
+        owner, _, name = prefix.removesuffix("__").rpartition("__")
+        if not (owner and self.exact):
+            return process_filters(self, queryset, None, prefix, skip_object_filter_method=True)
+        rest = replace(self, exact=UNSET)
+        queryset, condition = process_filters(rest, queryset, None, prefix, skip_object_filter_method=True)
+        named = _model_at(queryset.model, prefix)._default_manager.filter(**{name: self.exact}).values("pk")
+        return queryset, condition & Q(**{owner: Coalesce(Subquery(named[:1]), NO_KEY)})
 
 
 @strawberry.input(description="Conditions on a choice. All that are given must hold.")

@@ -1,0 +1,137 @@
+"""What filters find, and what they refuse."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from apps.accounts.models import Tenant, User
+from apps.accounts.roles import Role
+from schema.reads.global_id import encode_id
+from tests import factories
+from tests.graphql import data, refusal, statements
+
+LIST = "query ($filters: WorkOrderFilter) { workOrders(filters: $filters) { totalCount edges { node { title } } } }"
+
+
+@pytest.fixture
+def orders(demo: Tenant, technician: User) -> dict[str, Any]:
+    site = factories.site(demo, code="NORTH")
+    pump = factories.asset(demo, code="PUMP", name="Pump", site=site)
+    fan = factories.asset(demo, code="FAN", name="Fan")
+    factories.work_order(demo, title="seal", asset=pump, site=site, assignee=technician, priority="HIGH")
+    factories.work_order(demo, title="Belt 100%", asset=fan, due_at=factories.NOON)
+    factories.work_order(demo, title="bare", status="SUBMITTED", due_at=factories.NOON + timedelta(days=1))
+    return {"site": site, "pump": pump, "fan": fan, "technician": technician}
+
+
+def found(actor: User, filters: Any) -> set[str]:
+    answer = data(actor, LIST, filters=filters)["workOrders"]
+    titles = {edge["node"]["title"] for edge in answer["edges"]}
+    assert answer["totalCount"] == len(titles)
+    return titles
+
+
+@pytest.mark.parametrize(
+    ("filters", "titles"),
+    [
+        (None, {"seal", "Belt 100%", "bare"}),
+        ({}, {"seal", "Belt 100%", "bare"}),
+        ({"status": {"exact": "DRAFT"}}, {"seal", "Belt 100%"}),
+        ({"status": {"inList": ["SUBMITTED", "CLOSED"]}}, {"bare"}),
+        ({"status": {"inList": []}}, set()),
+        ({"status": {"exact": None}}, {"seal", "Belt 100%", "bare"}),
+        ({"priority": {"exact": "HIGH"}}, {"seal"}),
+        ({"title": {"iContains": "BE"}}, {"Belt 100%"}),
+        ({"title": {"contains": "be"}}, set()),
+        ({"title": {"contains": "%"}}, {"Belt 100%"}),
+        ({"title": {"contains": "_"}}, set()),
+        ({"title": {"startsWith": "b"}}, {"bare"}),
+        ({"title": {"iStartsWith": "b"}}, {"bare", "Belt 100%"}),
+        ({"asset": {"code": {"exact": "PUMP"}}}, {"seal"}),
+        ({"asset": {"code": {"exact": "NONE"}}}, set()),
+        ({"asset": {"code": {"exact": "PUMP", "startsWith": "F"}}}, set()),
+        ({"asset": {"name": {"iExact": "FAN"}}}, {"Belt 100%"}),
+        ({"asset": {"site": {"code": {"exact": "NORTH"}}}}, {"seal"}),
+        ({"asset": {"id": {"isNull": True}}}, {"bare"}),
+        ({"dueAt": {"isNull": True}}, {"seal"}),
+        ({"dueAt": {"gte": "2026-11-02T12:00:00Z", "lt": "2026-11-03T12:00:00+00:00"}}, {"Belt 100%"}),
+        ({"dueAt": {"range": {"start": "2026-11-02T12:00:00", "end": "2026-11-03T12:00:00"}}}, {"Belt 100%", "bare"}),
+        ({"assignee": {"role": {"exact": "TECHNICIAN"}}}, {"seal"}),
+        ({"NOT": {"asset": {"code": {"exact": "PUMP"}}}}, {"Belt 100%", "bare"}),
+        ({"NOT": {"asset": {"code": {"exact": "NONE"}}}}, {"seal", "Belt 100%", "bare"}),
+        ({"status": {"exact": "SUBMITTED"}, "OR": {"priority": {"exact": "HIGH"}}}, {"seal", "bare"}),
+        ({"status": {"exact": "DRAFT"}, "AND": {"dueAt": {"isNull": False}}}, {"Belt 100%"}),
+    ],
+)
+def test_a_filter_finds_what_it_says(orders: dict[str, Any], filters: Any, titles: set[str]) -> None:
+    assert found(orders["technician"], filters) == titles
+
+
+def test_a_filter_by_id_takes_global_ids(orders: dict[str, Any]) -> None:
+    pump, fan = encode_id("Asset", orders["pump"].pk), encode_id("Asset", orders["fan"].pk)
+    assert found(orders["technician"], {"asset": {"id": {"exact": pump}}}) == {"seal"}
+    assert found(orders["technician"], {"asset": {"id": {"inList": [pump, fan]}}}) == {"seal", "Belt 100%"}
+    assert found(orders["technician"], {"asset": {"id": {"exact": encode_id("Asset", 2**63 - 1)}}}) == set()
+
+
+def test_an_exact_code_is_looked_up_by_key_and_not_joined(orders: dict[str, Any]) -> None:
+    (sql,) = statements(
+        orders["technician"],
+        "query ($f: WorkOrderFilter) { workOrders(filters: $f) { edges { node { id } } } }",
+        f={"asset": {"code": {"exact": "PUMP"}}},
+    )
+    assert " JOIN " not in sql
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        ({"asset": {"id": {"exact": encode_id("Site", 1)}}}, "is the id of a Site; a Asset is needed"),
+        ({"asset": {"id": {"exact": "17"}}}, "is not an id"),
+        ({"asset": {"id": {"exact": encode_id("Asset", 10**30)}}}, "is not an id"),
+        ({"title": {"contains": "a\0b"}}, "NUL"),
+        ({"asset": {"name": {"inList": ["a\0b"]}}}, "NUL"),
+        ({"NOT": {"AND": {"title": {"contains": "\ud800"}}}}, "surrogate"),
+        ({"title": {"inList": ["x"] * 1001}}, "1000 values"),
+    ],
+)
+def test_a_filter_that_makes_no_sense_is_refused(technician: User, filters: Any, message: str) -> None:
+    code, told = refusal(technician, LIST, filters=filters)
+    assert code == "BAD_REQUEST"
+    assert message in told
+
+
+def test_breached_promises_are_found_as_they_are_shown(demo: Tenant, technician: User) -> None:
+    late = {"response_due_at": factories.NOON, "resolution_due_at": factories.NOON}
+    ahead = {
+        "response_due_at": factories.NOON.replace(year=2100),
+        "resolution_due_at": factories.NOON.replace(year=2100),
+    }
+    factories.ticket(demo, subject="unanswered", **{**ahead, "response_due_at": factories.NOON})
+    factories.ticket(demo, subject="unsolved", status="OPEN", **late)
+    factories.ticket(demo, subject="answered late", status="OPEN", **{**ahead, "response_due_at": factories.NOON})
+    solved = factories.NOON + timedelta(hours=1)
+    factories.ticket(demo, subject="solved late", status="RESOLVED", resolved_at=solved, **late)
+    factories.ticket(demo, subject="solved", status="RESOLVED", resolved_at=solved, **ahead)
+    factories.ticket(demo, subject="cancelled", status="CANCELLED", **late)
+    document = "query ($b: Boolean) { tickets(filters: {slaBreached: $b}) { edges { node { subject slaBreached } } } }"
+    for breached, subjects in [
+        (True, {"unanswered", "unsolved", "solved late"}),
+        (False, {"answered late", "solved", "cancelled"}),
+    ]:
+        nodes = [edge["node"] for edge in data(technician, document, b=breached)["tickets"]["edges"]]
+        assert {node["subject"] for node in nodes} == subjects
+        assert {node["slaBreached"] for node in nodes} == {breached}
+
+
+def test_the_trail_is_filtered_by_object_and_bulk(demo: Tenant) -> None:
+    admin = factories.user(demo, Role.ADMIN)
+    order = factories.work_order(demo)
+    factories.audit_entry(order, actor=admin, operation_id="6f1c1f0e-3b5c-4d0e-9a52-0d7f3c1f8a11")
+    factories.audit_entry(factories.task(demo), actor=admin)
+    document = "query ($f: AuditEntryFilter) { auditLog(filters: $f) { edges { node { entity { __typename id } } } } }"
+    entity = {"__typename": "WorkOrder", "id": encode_id("WorkOrder", order.pk)}
+    for filters in ({"entity": entity["id"]}, {"operationId": "6f1c1f0e-3b5c-4d0e-9a52-0d7f3c1f8a11"}):
+        assert data(admin, document, f=filters)["auditLog"]["edges"] == [{"node": {"entity": entity}}]
+    assert refusal(admin, document, f={"operationId": "6f1c"})[0] == "BAD_REQUEST"
