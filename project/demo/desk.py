@@ -132,7 +132,7 @@ def _desk(cast: Cast, rng: random.Random) -> dict[str, Actor]:
 def _record(
     plan: Plan, cast: Cast, person: Person, day: date, status: AttendanceRecordStatus, rng: random.Random
 ) -> Life:
-    site = cast.sites[person.pk % len(cast.sites)]
+    site = cast.sites[cast.people.index(person) % len(cast.sites)]
     start = _morning(day, site["timezone"], rng)
     first = {
         "person_id": person.pk,

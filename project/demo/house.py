@@ -36,7 +36,7 @@ def people(plan: Plan) -> Iterator[Row]:
             "name": name,
             "phone": f"+1 202 555 {100 + index:04d}",  # never given to a subscriber
             "role": role.value,
-            **_times(plan),
+            **times(plan),
         }
 
 
@@ -51,7 +51,7 @@ def sites(plan: Plan) -> Iterator[Row]:
             "latitude": place.latitude,
             "longitude": place.longitude,
             "geofence_radius": place.radius,
-            **_times(plan),
+            **times(plan),
         }
 
 
@@ -69,7 +69,7 @@ def assets(plan: Plan, site_ids: list[int], first_id: int) -> Iterator[tuple[Row
                 "status": next(statuses).value,
                 "site_id": site,
                 "parent_id": rng.choice(parents) if parents and rng.random() < PART_OF_ANOTHER else None,
-                **_times(plan),
+                **times(plan),
             },
             category,
         )
@@ -82,5 +82,6 @@ def _asset(category: int, number: int, rng: random.Random) -> Row:
     return {"code": f"{kind.prefix}-{number:03d}", "name": name, "category": kind.name}
 
 
-def _times(plan: Plan) -> Row:
+def times(plan: Plan) -> Row:
+    """Return when what an organisation was set up with was created, and that nobody changed it since."""
     return {"created_at": plan.now - AGE, "updated_at": plan.now - AGE, "version": 1}

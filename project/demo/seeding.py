@@ -2,12 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
-from typing import Any, Final
+from typing import Final
 
 from django.contrib.auth.hashers import make_password
-from django.db import connection, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 
 from apps.accounts.models import Tenant, User
 from apps.accounts.roles import Role
@@ -25,7 +26,7 @@ from .lives import Life
 from .plan import DEFAULT_ORDERS, Cast, Person, Plan, Spot
 from .tables import STAGED, Row, analyze, copy, reserve_ids, stage, unstage
 
-TABLES: Final = (User, Site, Asset, WorkOrder, Task, Ticket, AttendanceRecord)
+TABLES: Final = (Tenant, User, Site, Asset, WorkOrder, Task, Ticket, AttendanceRecord)
 BATCH: Final = 5_000
 Tick = Callable[[int], None]
 Numbered = Sequence[tuple[int, Life]]
@@ -48,7 +49,7 @@ class Organisation:
     histories: int
     tick: Tick
     ids: dict[type[models.Model], range]
-    tenant: Tenant
+    tenant_id: int
 
     def write(self) -> None:
         """Write all rows; the audit entries wait in the staging table."""
@@ -75,7 +76,7 @@ class Organisation:
             yield {**row, "password": password}
 
     def _rows(self, model: type[models.Model], rows: Iterable[Row]) -> list[Row]:
-        owned = {"tenant_id": self.tenant.pk}
+        owned = {"tenant_id": self.tenant_id}
         numbered = [{**row, **owned, "id": pk} for pk, row in zip(self.ids[model], rows, strict=True)]
         copy(model, numbered)
         self._record(entries_of_set_up(model, numbered))
@@ -84,11 +85,9 @@ class Organisation:
     def _work_orders(self, cast: Cast) -> Numbered:
         """Write the orders in batches, and return the newest, to which other work refers."""
         newest: deque[tuple[int, Life]] = deque(maxlen=DEFAULT_ORDERS)
-        lives = zip(
-            self.ids[WorkOrder], self._with_serials("work_order", work.work_orders(self.plan, cast)), strict=True
-        )
+        orders = self._with_serials("work_order", work.work_orders(self.plan, cast))
         recorded = self.ids[WorkOrder].stop - self.histories
-        while batch := list(islice(lives, BATCH)):
+        for batch in _ahead(_batches(zip(self.ids[WorkOrder], orders, strict=True))):
             copy(WorkOrder, self._numbered(batch))
             self._record_lives(WorkOrder, [(pk, life) for pk, life in batch if pk >= recorded])
             newest.extend(batch)
@@ -102,14 +101,12 @@ class Organisation:
 
     def _with_serials(self, kind: str, lives: Iterable[Life]) -> Iterator[Life]:
         size = self.plan.sizes.work_orders if kind == "work_order" else self.plan.sizes.tickets
-        serials = take_numbers(tenant_id=self.tenant.pk, kind=kind, count=size)
-        for serial, life in zip(serials, lives, strict=True):
-            life.entity.serial = serial
-            yield life
+        serials = take_numbers(tenant_id=self.tenant_id, kind=kind, count=size)
+        return (life.numbered(serial) for serial, life in zip(serials, lives, strict=True))
 
     def _numbered(self, lives: Numbered) -> Iterator[Row]:
         for pk, life in lives:
-            yield {**life.row(), "id": pk, "tenant_id": self.tenant.pk}
+            yield {**life.row(), "id": pk, "tenant_id": self.tenant_id}
 
     def _record_lives(self, model: type[models.Model], lives: Numbered) -> None:
         if lives:
@@ -118,7 +115,7 @@ class Organisation:
             self._record(entry for pk, life in lives for entry in entries_of_life(model, pk, life, correlations))
 
     def _record(self, entries: Iterable[Row]) -> None:
-        copy(AuditEntry, ({**entry, "tenant_id": self.tenant.pk} for entry in entries), into=STAGED)
+        copy(AuditEntry, ({**entry, "tenant_id": self.tenant_id} for entry in entries), into=STAGED)
 
 
 def seed(plans: Sequence[Plan], password: str, histories: int, tick: Tick) -> int:
@@ -131,9 +128,9 @@ def seed(plans: Sequence[Plan], password: str, histories: int, tick: Tick) -> in
         _check_references_at_once()
         stage(AuditEntry)
         for plan, numbers in zip(plans, ids, strict=True):
-            Organisation(plan, password, histories, tick, numbers, _create_tenant(plan)).write()
+            Organisation(plan, password, histories, tick, numbers, _create_tenant(plan, numbers[Tenant])).write()
         entries = unstage(AuditEntry, ("at", "entity_kind", "entity_id", "entity_version"))
-    analyze((Tenant, AuditEntry, *TABLES))
+    analyze((*TABLES, AuditEntry))
     return entries
 
 
@@ -142,18 +139,33 @@ def exists(slug: str) -> bool:
     return Tenant.unscoped.filter(slug=slug).exists()
 
 
-def _create_tenant(plan: Plan) -> Tenant:
-    times: dict[str, Any] = {"created_at": plan.now - house.AGE}
-    tenant, created = Tenant.unscoped.get_or_create(slug=plan.slug, defaults={"name": plan.name, **times})
-    if not created:
-        raise TenantExistsError(plan.slug)
-    return tenant
+def _create_tenant(plan: Plan, ids: range) -> int:
+    row = {"id": ids.start, "slug": plan.slug, "name": plan.name, **house.times(plan)}
+    try:
+        copy(Tenant, [row])
+    except IntegrityError:
+        raise TenantExistsError(plan.slug) from None
+    return ids.start
 
 
 def _counts(plan: Plan) -> dict[type[models.Model], int]:
     sizes = plan.sizes
     work = (sizes.work_orders, sizes.tasks, sizes.tickets, sizes.attendance_records)
-    return dict(zip(TABLES, (sizes.people, sizes.sites, sizes.assets, *work), strict=True))
+    return dict(zip(TABLES, (1, sizes.people, sizes.sites, sizes.assets, *work), strict=True))
+
+
+def _batches(lives: Iterator[tuple[int, Life]]) -> Iterator[Numbered]:
+    while batch := list(islice(lives, BATCH)):
+        yield batch
+
+
+def _ahead(batches: Iterator[Numbered]) -> Iterator[Numbered]:
+    """Yield the batches, and think of the next one in a thread while the database writes one."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        coming = thread.submit(next, batches, None)
+        while batch := coming.result():
+            coming = thread.submit(next, batches, None)
+            yield batch
 
 
 def _check_references_at_once() -> None:

@@ -1,6 +1,7 @@
 """Brings rows into the database by COPY, under ids that are known beforehand."""
 
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from django.db import connection, models, transaction
@@ -34,11 +35,15 @@ def copy(model: type[models.Model], rows: Iterable[Row], into: str = "") -> None
     `into` names another table than the model's, which has the same columns but no id.
     """
     fields = [each for each in model._meta.concrete_fields if not (each.generated or (into and each.primary_key))]
-    columns = [(each.attname, each.get_default()) for each in fields]
-    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(into or model._meta.db_table), _names(fields))
+    defaults = {each.attname: each.get_default() for each in fields}
+    pick = itemgetter(*defaults)
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+        sql.Identifier(into or model._meta.db_table), _names(fields)
+    )
     with connection.cursor() as cursor, cursor.copy(statement) as out:
+        out.set_types([_type(each) for each in fields])
         for row in rows:
-            out.write_row([row.get(name, default) for name, default in columns])
+            out.write_row(pick({**defaults, **row}))
 
 
 def stage(model: type[models.Model]) -> None:
@@ -68,6 +73,11 @@ def analyze(tables: Iterable[type[models.Model]]) -> None:
     names = sql.SQL(", ").join(sql.Identifier(model._meta.db_table) for model in tables)
     with connection.cursor() as cursor:
         cursor.execute(sql.SQL("ANALYZE {}").format(names))
+
+
+def _type(field: "models.Field[Any, Any]") -> str:
+    """Return PostgreSQL's name for a column's type, without its size."""
+    return str(field.db_type(connection)).partition("(")[0]
 
 
 def _names(fields: "Iterable[models.Field[Any, Any]]") -> sql.Composed:

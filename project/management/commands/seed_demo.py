@@ -45,7 +45,7 @@ viewer, technician, supervisor and admin @demo.example and @rival.example. What 
             "--password", help="of the people to log in as (else DEMO_PASSWORD, else what `make run` printed)"
         )
 
-    def handle(self, *_args: object, **options: Any) -> None:  # noqa: ANN401 (as the base class has it)
+    def handle(self, *_args: object, **options: Any) -> None:
         """Seed, and say what was made."""
         if options["if_empty"] and exists("demo"):
             return
