@@ -162,6 +162,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
+FORMAT_MODULE_PATH = "project.formats"
 
 LOGGING = {
     "version": 1,

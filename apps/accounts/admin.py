@@ -6,13 +6,14 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm, ReadOnlyPasswordHashField
+from django.contrib.auth.forms import AdminUserCreationForm
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from .adminsite.forms import OwnedForm
 from .adminsite.lists import NameFilter, choice
@@ -59,14 +60,14 @@ class UserForm(OwnedForm):
         return email
 
 
-class UserChangeForm(UserForm):
-    """The form of an existing user; the password has a page of its own."""
-
-    password = ReadOnlyPasswordHashField(label="Password", help_text="Only a hash of it is stored.")
-
-
 class UserAddForm(UserForm, AdminUserCreationForm):  # type: ignore[type-arg]
     """The form of a new user."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Say what being without a password means here."""
+        super().__init__(*args, **kwargs)
+        self.fields["usable_password"].label = "Signs in by password"
+        self.fields["usable_password"].help_text = "Disabled: the user can be reached by API tokens only."
 
     class Meta:
         """What Django's form declares for its own user does not fit ours."""
@@ -80,7 +81,7 @@ class UserAddForm(UserForm, AdminUserCreationForm):  # type: ignore[type-arg]
 class UserAdmin(OwnedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     """The people of a tenant, who are deactivated, never deleted: their work keeps their name."""
 
-    form, add_form, add_form_template = UserChangeForm, UserAddForm, None
+    form, add_form, add_form_template = UserForm, UserAddForm, None
     fieldsets = None
     list_display = ("name", "email", choice("role"), "is_active", "last_login")
     list_display_links = ("name",)
@@ -98,7 +99,7 @@ class UserAdmin(OwnedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the groups of fields; the operator's mark is for operators."""
         who, may, *record = super().get_fieldsets(request, obj)
-        passwords = ("password",) if obj else ("usable_password", "password1", "password2")
+        passwords = ("password_page",) if obj else ("usable_password", "password1", "password2")
         mark = ("is_superuser",) if _is_operator(request) else ()
         may = (may[0], {"fields": (*may[1]["fields"], *mark)})
         return [who, may, ("Password", {"fields": passwords}), *record]
@@ -106,7 +107,7 @@ class UserAdmin(OwnedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return what is shown but not entered: for oneself, all that could lock one out."""
         own = ("role", "is_active", "is_superuser") if obj is not None and obj.pk == request.user.pk else ()
-        return (*super().get_readonly_fields(request, obj), *own)
+        return (*super().get_readonly_fields(request, obj), "password_page", *own)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         """Return the form, which for a new user asks for a password."""
@@ -120,6 +121,11 @@ class UserAdmin(OwnedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse: users are deactivated."""
         return False
+
+    @admin.display(description="password")
+    def password_page(self, _: User) -> SafeString:
+        """Return the way to the page that sets a password."""
+        return format_html('<a class="button" href="{}">Set a new password</a>', "../password/")
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
         """Set a user's password and its log entry together or not at all."""

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 
 from apps.accounts.adminsite.forms import OwnedForm
-from apps.accounts.adminsite.lists import NameFilter, choice
+from apps.accounts.adminsite.lists import NameFilter, choice, code
 from apps.accounts.adminsite.records import OwnedAdmin
 
 from .models import Asset, Site
@@ -40,7 +40,7 @@ class SiteAdmin(OwnedAdmin):
 class AssetAdmin(OwnedAdmin):
     """The machines, rooms and parts that work is done on."""
 
-    list_display = ("code", "name", "category", choice("status"), "site")
+    list_display = ("code", "name", "category", choice("status"), code("site"))
     list_select_related = ("site",)
     list_filter = (("status", NameFilter), "site")
     sortable_by = ("code", "name")

@@ -8,17 +8,19 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from apps.accounts.adminsite.lists import NameFilter
+from apps.accounts.adminsite.lists import NameFilter, choice
 from apps.accounts.adminsite.records import ListAdmin
 
 from .models import AuditEntry
+
+SOURCE = choice("source")
 
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ListAdmin):
     """Who changed what; nobody adds, changes or deletes an entry here."""
 
-    list_display = ("at", "actor", "action", "entity_kind", "entity_id", "entity_version", "source")
+    list_display = ("at", "actor", "action", "entity_kind", "entity_id", SOURCE)
     list_select_related = ("actor",)
     list_filter = (("source", NameFilter),)
     sortable_by = ("at",)
@@ -26,9 +28,9 @@ class AuditEntryAdmin(ListAdmin):
     search_help_text = "The entity's number in the database."
     fields = (
         "at", "actor", "command", "action", "entity_kind", "entity_id", "entity_version", "change_list", "comment",
-        "correlation_id", "operation_id", "source",
+        "correlation_id", "operation_id", SOURCE,
     )  # fmt: skip
-    readonly_fields = ("change_list",)
+    readonly_fields = ("change_list", SOURCE)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse: entries are written by the changes themselves."""

@@ -5,12 +5,13 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from apps.accounts.adminsite.lists import NameFilter, choice
+from apps.accounts.adminsite.lists import NameFilter, choice, code
 from apps.lifecycle.admin import WorkflowAdmin
 
 from .deadlines import deadlines
 from .models import Ticket
 
+STATUS = choice("status")
 PRIORITY = choice("priority", ordering="priority_rank")
 
 
@@ -22,9 +23,9 @@ class TicketAdmin(WorkflowAdmin):
     list_display = (
         "number",
         "subject",
-        choice("status"),
+        STATUS,
         PRIORITY,
-        "site",
+        code("site"),
         "assignee",
         "response_due_at",
         "resolution_due_at",
@@ -35,7 +36,7 @@ class TicketAdmin(WorkflowAdmin):
     search_fields = ("subject",)
     search_help_text = "A number, or words of the subject."
     autocomplete_fields = ("site", "asset", "assignee", "work_order")
-    shown_first = ("number", "status")
+    shown_first = ("number", STATUS)
     shown_last = ("response_due_at", "resolution_due_at", "resolved_at")
     sections = (
         ("", ("subject", "description", "priority", "category")),

@@ -5,11 +5,12 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from apps.accounts.adminsite.lists import NameFilter, choice
+from apps.accounts.adminsite.lists import NameFilter, choice, code
 from apps.lifecycle.admin import WorkflowAdmin
 
 from .models import WorkOrder
 
+STATUS = choice("status")
 PRIORITY = choice("priority", ordering="priority_rank")
 
 
@@ -18,14 +19,14 @@ class WorkOrderAdmin(WorkflowAdmin):
     """Work to be approved, done and closed."""
 
     number_prefix, number_kind = "WO", "work_order"
-    list_display = ("number", "title", choice("status"), PRIORITY, "site", "assignee", "due_at")
+    list_display = ("number", "title", STATUS, PRIORITY, code("site"), "assignee", "due_at")
     list_select_related = ("site", "assignee")
     list_filter = (("status", NameFilter), ("priority", NameFilter), "site")
     sortable_by = (PRIORITY, "due_at")
     search_fields = ("title",)
     search_help_text = "A number, or words of the title."
     autocomplete_fields = ("site", "asset", "assignee")
-    shown_first = ("number", "status")
+    shown_first = ("number", STATUS)
     shown_last = ("requested_by", "external_id", "started_at", "completed_at", "closed_at")
     sections = (
         ("", ("title", "description", "priority")),

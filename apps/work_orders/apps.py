@@ -8,3 +8,4 @@ class WorkOrdersConfig(AppConfig):
 
     name = "apps.work_orders"
     label = "work_orders"
+    verbose_name = "Work orders"

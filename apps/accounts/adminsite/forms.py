@@ -31,8 +31,11 @@ class VersionedForm(forms.ModelForm):  # type: ignore[type-arg]
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Let each field of an existing row remember what it showed."""
+        """Let each field of an existing row remember what it showed, and each time say where it is that late."""
         super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if isinstance(field, forms.DateTimeField):
+                field.help_text = f"{field.help_text} In UTC.".strip()
         for name in self._merged_names():
             self.fields[name].show_hidden_initial = True
 

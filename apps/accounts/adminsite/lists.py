@@ -58,3 +58,15 @@ def choice(field: str, *, ordering: str | None = None) -> Any:
 
     column.__name__ = f"{field}_name"
     return column
+
+
+def code(field: str) -> Any:
+    """Return a column that shows the code of a referenced site or asset, with its name as a tooltip."""
+
+    @admin.display(description=field, empty_value="-")
+    def column(row: models.Model) -> SafeString | None:
+        target = getattr(row, field)
+        return target and format_html('<span title="{}">{}</span>', target.name, target.code)
+
+    column.__name__ = f"{field}_code"
+    return column

@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.models import DELETION, LogEntry
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -25,7 +26,6 @@ REFERRERS_SHOWN = 5
 NATIVE_DATE_TIME = {
     "form_class": forms.DateTimeField,
     "widget": forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S"),
-    "help_text": "In UTC.",
 }
 
 
@@ -37,6 +37,12 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     show_facets = ShowFacets.NEVER
     list_per_page = 100
     list_max_show_all = 0
+
+    class Media:
+        """Two rules of style."""
+
+        css: ClassVar = {"all": ["accounts/admin.css"]}
+
     owned = True
     """Whether the rows belong to a tenant."""
 
@@ -81,7 +87,7 @@ class RecordAdmin(ListAdmin, ConcurrentModelAdmin):  # type: ignore[misc]
     sections: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]]
     """The editable fields in groups, each with a heading."""
 
-    shown_first: ClassVar[tuple[str, ...]] = ()
+    shown_first: ClassVar[tuple[Any, ...]] = ()
     """What an existing row shows above its fields."""
 
     shown_last: ClassVar[tuple[str, ...]] = ()
@@ -131,6 +137,13 @@ class RecordAdmin(ListAdmin, ConcurrentModelAdmin):  # type: ignore[misc]
 
     def _asks_owner(self, request: HttpRequest) -> bool:
         return self.asks_owner and bool(self._for_operators(request))
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Return the field's form field; beside a reference there is no button that deletes its target."""
+        field: Any = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if isinstance(getattr(field, "widget", None), RelatedFieldWidgetWrapper):
+            field.widget.can_delete_related = False
+        return field
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Return what would be deleted along, or a few of the rows that stand in the way, however many there are."""

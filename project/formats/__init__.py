@@ -1,0 +1,1 @@
+"""How pages write what numbers and times there are; one folder for each language."""
