@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from cross_web import HTTPException
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from strawberry.django.views import GraphQLView
@@ -30,6 +31,11 @@ class GraphQLEndpoint(GraphQLView[Context, None]):
             return answer
         except HTTPException as error:
             return refusal(str(error.reason), BadRequestError.code, error.status_code)
+        except UnicodeDecodeError:
+            return refusal("The body is not UTF-8.", BadRequestError.code, HTTPStatus.BAD_REQUEST)
+        except RequestDataTooBig:
+            message = f"A body may have {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes."
+            return refusal(message, BadRequestError.code, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
     def get_context(self, request: HttpRequest, response: HttpResponse) -> Context:
         """Return what resolvers know of the request.
@@ -44,6 +50,10 @@ class GraphQLEndpoint(GraphQLView[Context, None]):
         """Return the answer with its errors as a client may see them."""
         result.errors = [published(error) for error in result.errors] if result.errors else None
         return process_result(result)
+
+    def decode_json(self, data: str | bytes) -> object:
+        """Return what a body says; unlike the standard library's parser, whatever its depth."""
+        return orjson.loads(data)
 
     def encode_json(self, data: object) -> bytes:
         """Return the answer as JSON."""

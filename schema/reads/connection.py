@@ -12,11 +12,13 @@ from .fields import NodeList
 from .lists import resolve_list
 from .pages import Connection
 
-ARGUMENTS: Final = {
+ARGUMENTS: Final[dict[str, tuple[Any, str]]] = {
     "first": (int, f"How many to return from the front, at most {MAX_PAGE}; {DEFAULT_PAGE} when neither end is named."),
     "after": (str, "Return what follows this cursor."),
     "last": (int, f"How many to return from the back, at most {MAX_PAGE}; not together with `first`."),
     "before": (str, "Return what precedes this cursor."),
+    "filters": (None, "Which objects to list."),
+    "ordering": (None, "In which order; the first term counts most. The id decides between equals."),
 }
 
 
@@ -36,15 +38,8 @@ def connection(node: str, module: str, *, description: str, column: str | None =
         filters: Any = UNSET,
         ordering: Any = UNSET,
     ) -> Any:
-        given = {
-            "first": first,
-            "after": after,
-            "last": last,
-            "before": before,
-            "filters": filters,
-            "ordering": ordering,
-        }
-        arguments = {name: value for name, value in given.items() if value is not UNSET}
+        given = zip(ARGUMENTS, (first, after, last, before, filters, ordering), strict=True)
+        arguments = {name: value for name, value in given if value is not UNSET}
         return resolve_list(root, info._raw_info, declared, arguments)
 
     resolve.__annotations__ = _annotations(node, strawberry.lazy(module))
@@ -54,14 +49,12 @@ def connection(node: str, module: str, *, description: str, column: str | None =
 
 
 def _annotations(node: str, lazy: Any) -> dict[str, Any]:
-    annotations: dict[str, Any] = {"root": strawberry.Parent[object], "info": strawberry.Info}
-    for name, (kind, description) in ARGUMENTS.items():
-        annotations[name] = Annotated[kind | None, strawberry.argument(description=description)]
-    filters: Any = Annotated[f"{node}Filter", lazy]
-    orders: Any = list[Annotated[f"{node}Order", lazy]]  # type: ignore[misc]
-    annotations["filters"] = Annotated[filters | None, strawberry.argument(description="Which objects to list.")]
-    annotations["ordering"] = Annotated[
-        orders | None,
-        strawberry.argument(description="In which order; the first term counts most. The id decides between equals."),
-    ]
-    return annotations | {"return": Connection[Annotated[node, lazy]]}  # type: ignore[valid-type]
+    kinds: dict[str, Any] = {name: kind for name, (kind, _) in ARGUMENTS.items()}
+    kinds["filters"] = Annotated[f"{node}Filter", lazy]
+    kinds["ordering"] = list[Annotated[f"{node}Order", lazy]]  # type: ignore[misc]
+    arguments = {
+        name: Annotated[kinds[name] | None, strawberry.argument(description=description)]
+        for name, (_, description) in ARGUMENTS.items()
+    }
+    result: Any = Connection[Annotated[node, lazy]]  # type: ignore[valid-type]
+    return {"root": strawberry.Parent[object], "info": strawberry.Info, "return": result, **arguments}

@@ -1,0 +1,166 @@
+"""`/graphql` as a client meets it: who may ask, by which method, and what it is told when something is wrong."""
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from apps.accounts.models import Tenant, User
+from apps.accounts.tokens import issue_token
+from schema.errors import INTERNAL_MESSAGE
+from tests import factories
+from tests.conftest import Ask
+
+ME = "{ me { name role tenant { name } } }"
+AUTHENTICATION = 2
+"""The token with its user and tenant, and the note of its first use."""
+
+
+def post(client: Client, body: Any, **headers: str) -> Any:
+    text = body if isinstance(body, str | bytes) else json.dumps(body)
+    return client.post("/graphql", text, content_type="application/json", headers=headers)
+
+
+def code(answer: Any) -> str:
+    (error,) = answer.json()["errors"]
+    return str(error["extensions"]["code"])
+
+
+def test_a_bearer_token_says_who_asks(ask: Ask, technician: User) -> None:
+    answer = ask(technician, ME)
+    tenant = {"name": technician.tenant.name}
+    assert answer == {"data": {"me": {"name": technician.name, "role": "TECHNICIAN", "tenant": tenant}}}
+
+
+@pytest.mark.django_db
+def test_nobody_reads_anything() -> None:
+    answer = post(Client(), {"query": ME})
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert code(answer) == "UNAUTHENTICATED"
+    assert "data" not in answer.json()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "header", ["Bearer wg_wrong", "Bearer", "Basic YTpi", "", "Bearer \x00", "Bearer " + "x" * 9000]
+)
+def test_a_bad_token_is_refused_even_beside_a_session(technician: User, header: str) -> None:
+    client = Client()
+    client.force_login(technician)
+    answer = post(client, {"query": ME}, Authorization=header)
+    assert answer.status_code == 401
+    assert code(answer) == "UNAUTHENTICATED"
+
+
+def test_a_session_asks_with_the_csrf_token_only(technician: User) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(technician)
+    refused = post(client, {"query": ME})
+    assert refused.status_code == 403
+    assert code(refused) == "BAD_REQUEST"
+    client.get("/graphql", headers={"Accept": "text/html"})
+    served = post(client, {"query": ME}, **{"X-CSRFToken": client.cookies["csrftoken"].value})
+    assert served.json()["data"]["me"]["name"] == technician.name
+
+
+def test_a_query_may_come_by_get(client: Client, technician: User) -> None:
+    token, _ = issue_token(user=technician)
+    answer = client.get("/graphql", {"query": ME}, headers={"Authorization": f"Bearer {token}"})
+    assert answer.json()["data"]["me"]["name"] == technician.name
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("{", 400),
+        ("[1]", 400),
+        ("nonsense", 400),
+        (b"\xff\xfe", 400),
+        ({"query": 7}, 400),
+        ({}, 400),
+        ("", 400),
+        ("[" * 10000, 400),
+        ('{"query": "\\ud800"}', 400),
+        (b"x" * 1_100_000, 413),
+    ],
+)
+def test_what_is_no_request_is_told_in_graphqls_form(technician: User, body: Any, status: int) -> None:
+    token, _ = issue_token(user=technician)
+    answer = post(Client(), body, Authorization=f"Bearer {token}")
+    assert answer.status_code == status
+    assert code(answer) == "BAD_REQUEST"
+
+
+@pytest.mark.parametrize(
+    "document",
+    ["{ nothing }", "{", "query ($n: Int!) { workOrders(first: $n) { totalCount } }", "{ node(id: 7.5) { id } }"],
+)
+def test_a_bad_document_is_the_clients_to_mend(ask: Ask, technician: User, document: str) -> None:
+    answer = ask(technician, document)
+    (error,) = answer["errors"]
+    assert error["extensions"] == {"code": "BAD_REQUEST"}
+
+
+@pytest.mark.parametrize(
+    ("id_", "message"),
+    [
+        ("", "is not an id"),
+        ("17", "is not an id"),
+        ("V29ya09yZGVyOg==", "is not an id"),
+        ("V29ya09yZGVyOi0x", "is not an id"),
+        ("Tm9uc2Vuc2U6MQ==", "no objects of the type 'Nonsense'"),
+        ("UXVlcnk6MQ==", "no objects of the type 'Query'"),
+        ("\N{PILE OF POO}", "is not an id"),
+    ],
+)
+def test_what_is_no_id_is_refused(ask: Ask, technician: User, id_: str, message: str) -> None:
+    answer = ask(technician, "query ($id: ID!) { node(id: $id) { id } }", id=id_)
+    (error,) = answer["errors"]
+    assert error["extensions"] == {"code": "BAD_REQUEST"}
+    assert message in error["message"]
+
+
+def test_at_most_100_nodes_are_asked_for_at_once(ask: Ask, technician: User) -> None:
+    document = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"
+    ids = ["VGFzazox"] * 101
+    assert ask(technician, document, ids=ids[:100])["data"] == {"nodes": [None] * 100}
+    assert ask(technician, document, ids=ids)["errors"][0]["extensions"] == {"code": "BAD_REQUEST"}
+
+
+def test_a_fault_of_ours_is_logged_and_not_told(
+    ask: Ask, technician: User, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise DatabaseError("relation secret_table does not exist")
+
+    monkeypatch.setattr("schema.reads.lists.fetch_page", fail)
+    with caplog.at_level(logging.ERROR):
+        answer = ask(technician, "{ workOrders { edges { node { id } } } }")
+    (error,) = answer["errors"]
+    assert (error["message"], error["extensions"]) == (INTERNAL_MESSAGE, {"code": "INTERNAL"})
+    assert "secret" not in json.dumps(answer)
+    assert "secret_table" in caplog.text
+
+
+def test_a_request_costs_its_own_statement_and_those_of_its_token(ask: Ask, technician: User, demo: Tenant) -> None:
+    factories.work_order(demo, assignee=technician)
+    document = "{ workOrders { edges { node { number assignee { name } } } } }"
+    with CaptureQueriesContext(connection) as first:
+        ask(technician, document)
+    issued = [query["sql"] for query in first.captured_queries if query["sql"].startswith("INSERT")]
+    assert len(first.captured_queries) - len(issued) == AUTHENTICATION + 1
+
+
+def test_a_browser_gets_graphiql_and_a_program_does_not(client: Client, technician: User) -> None:
+    client.force_login(technician)
+    page = client.get("/graphql", headers={"Accept": "text/html"})
+    assert page.status_code == 200
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    program = client.get("/graphql", headers={"Accept": "application/json"})
+    assert program.status_code == 400
+    assert code(program) == "BAD_REQUEST"
