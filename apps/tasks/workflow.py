@@ -38,6 +38,6 @@ MACHINE: Final = Machine(S.SCHEDULED, final=(S.APPROVED, S.CANCELLED, S.MISSED),
                note="rework"),
     Transition("CANCEL",   (S.SCHEDULED, S.ASSIGNED, S.IN_PROGRESS), S.CANCELLED,   SUPERVISOR, comment=REQUIRED),
     Transition("MISS",     (S.SCHEDULED, S.ASSIGNED),                S.MISSED,      SYSTEM,
-               note="overdue; done by `manage.py close_overdue`"),
+               note="overdue"),
 ))
 # fmt: on

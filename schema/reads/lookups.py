@@ -56,10 +56,10 @@ class UniqueTextLookup(TextLookup):
         With a join PostgreSQL can't know that it looks for one row's key, and may read a whole index for it.
         """
         owner, _, name = prefix.removesuffix("__").rpartition("__")
-        if not (owner and self.exact):
-            return process_filters(self, queryset, None, prefix, skip_object_filter_method=True)
-        rest = replace(self, exact=UNSET)
+        rest: Any = replace(self, exact=UNSET) if owner and self.exact else self
         queryset, condition = process_filters(rest, queryset, None, prefix, skip_object_filter_method=True)
+        if rest is self:
+            return queryset, condition
         named = _model_at(queryset.model, prefix)._default_manager.filter(**{name: self.exact}).values("pk")
         return queryset, condition & Q(**{owner: Coalesce(Subquery(named[:1]), NO_KEY)})
 
