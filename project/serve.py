@@ -23,6 +23,7 @@ PORT = os.environ.get("PORT") or "8000"
 CORES = os.cpu_count() or 1
 WORKERS = os.environ.get("WORKERS") or str(min(CORES, 8))
 PORTS = 65536
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not bound
 DEMO_USER = "supervisor@demo.example"
 BANNER = """
@@ -90,13 +91,16 @@ def wants_demo() -> bool:
 
 
 def say_where() -> None:
-    """Print the address, the demo logins and a request to paste."""
-    token = io.StringIO()
-    call_command("issue_token", DEMO_USER, stdout=token, stderr=io.StringIO())
+    """Print the address, the demo logins and a request to paste; let GraphiQL have the token too."""
+    printed = io.StringIO()
+    call_command("issue_token", DEMO_USER, stdout=printed, stderr=io.StringIO())
+    token = printed.getvalue().strip()
+    if HOST in LOOPBACK:  # whoever opens the page can read it
+        os.environ.setdefault("GRAPHIQL_TOKEN", token)
     host = "localhost" if HOST in EVERYWHERE else HOST
     url = f"http://[{host}]:{PORT}" if ":" in host else f"http://{host}:{PORT}"
     password = embedded.secret("demo-password")
-    sys.stdout.write(BANNER.format(url=url, password=password, token=token.getvalue().strip(), user=DEMO_USER))
+    sys.stdout.write(BANNER.format(url=url, password=password, token=token, user=DEMO_USER))
     sys.stdout.flush()
 
 
