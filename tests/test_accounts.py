@@ -9,6 +9,7 @@ from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.db import transaction
+from django.db.models import F
 from django.http import HttpResponse
 from django.test import Client, override_settings
 
@@ -116,8 +117,9 @@ def test_signing_out_takes_a_post_and_ends_the_session(client: Client, ada: User
 
 def test_deactivating_a_user_ends_what_they_are_signed_in_to(client: Client, ada: User) -> None:
     sign_in(client, ada.email)
-    assert client.get("/admin/").status_code == 200
+    assert "You are signed in as" in client.get("/login/").text
     User.unscoped.filter(pk=ada.pk).update(is_active=False)
+    assert "You are signed in as" not in client.get("/login/").text
     assert client.get("/admin/").status_code == 302
 
 
@@ -168,6 +170,22 @@ def test_logging_in_is_no_change_of_the_user(client: Client, ada: User) -> None:
     row = User.unscoped.get(pk=ada.pk)
     assert row.last_login is not None
     assert (row.version, row.updated_at) == (ada.version, ada.updated_at)
+
+
+class MeddlingHasher(MD5PasswordHasher):
+    """Let somebody edit every user while a password is being checked."""
+
+    def verify(self, password: str, encoded: str) -> bool:
+        User.unscoped.update(name="Edited", version=F("version") + 1)
+        return super().verify(password, encoded)
+
+
+def test_an_edit_at_the_same_moment_stops_nobody_from_logging_in(client: Client, ada: User) -> None:
+    with override_settings(PASSWORD_HASHERS=["tests.test_accounts.MeddlingHasher"]):
+        assert sign_in(client, ada.email).status_code == 302
+    row = User.unscoped.get(pk=ada.pk)
+    assert (row.name, row.version) == ("Edited", ada.version + 1)
+    assert row.last_login is not None
 
 
 def test_a_user_edited_twice_from_one_state_is_saved_once(ada: User) -> None:
