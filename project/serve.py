@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
+from environs import EnvError
 
 from project import embedded
 from project.embedded.processes import die_with_parent
@@ -127,7 +128,7 @@ def become(module: list[str]) -> NoReturn:
 if __name__ == "__main__":
     try:
         main(reload="--reload" in sys.argv[1:])
-    except (ServeError, embedded.EmbeddedError, CommandError, OperationalError) as error:
+    except (ServeError, embedded.EmbeddedError, EnvError, CommandError, OperationalError) as error:
         sys.stderr.write(f"workgraph: {' '.join(str(error).split())}\n")
         sys.exit(2)
     except KeyboardInterrupt:

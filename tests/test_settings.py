@@ -19,8 +19,12 @@ SHOW = "from django.conf import settings as s; print({expression})"
 
 
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run("manage.py", *arguments, **environment)
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    command = [sys.executable, "-W", "error", "manage.py", *arguments]
+    command = [sys.executable, "-W", "error", *arguments]
     return subprocess.run(  # noqa: S603 (our own command)
         command, cwd=ROOT, env=kept | environment, capture_output=True, text=True, check=False
     )
@@ -70,6 +74,13 @@ def test_a_wrong_environment_is_told_in_one_line(changed: dict[str, str | None],
 def test_so_does_every_command(command: str) -> None:
     environment = {name: text for name, text in PRODUCTION.items() if name != "SECRET_KEY"}
     told_in_one_line(manage(command, **environment), 'workgraph: Environment variable "SECRET_KEY" not set')
+
+
+def test_so_does_the_server() -> None:
+    environment = {name: text for name, text in PRODUCTION.items() if name != "SECRET_KEY"}
+    done = run("-m", "project.serve", **environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == 'workgraph: Environment variable "SECRET_KEY" not set\n'
 
 
 def told_in_one_line(done: subprocess.CompletedProcess[str], line: str) -> None:
