@@ -30,7 +30,9 @@ def _is_owned(model: type[models.Model]) -> bool:
     return any(field.name == "tenant" for field in model._meta.get_fields())
 
 
-def _loose_references(model: type[models.Model], owned: list[type[models.Model]]) -> Iterator[models.ForeignKey[Any, Any]]:
+def _loose_references(
+    model: type[models.Model], owned: list[type[models.Model]]
+) -> Iterator[models.ForeignKey[Any, Any]]:
     held = {constraint.field for constraint in model._meta.constraints if isinstance(constraint, SameTenant)}
     for field in model._meta.fields:
         if isinstance(field, models.ForeignKey) and field.related_model in owned and field.name not in held:

@@ -1,11 +1,11 @@
 """Constraints that models of several apps declare."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.backends.ddl_references import Statement
 from django.db.models.constraints import BaseConstraint
 
 
@@ -21,8 +21,9 @@ class SameTenant(BaseConstraint):
         super().__init__(name=name, violation_error_message=violation_error_message)
         self.field = field
 
-    def constraint_sql(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor | None) -> str:
+    def constraint_sql(self, model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None) -> str:
         """Return the constraint as it stands inside CREATE TABLE and ALTER TABLE."""
+        assert model is not None
         assert schema_editor is not None
         quote = schema_editor.quote_name
         column, target = self._columns(model)
@@ -31,21 +32,14 @@ class SameTenant(BaseConstraint):
             f" REFERENCES {quote(target)} ({quote('tenant_id')}, {quote('id')})"
         )
 
-    def create_sql(self, model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None) -> Statement:
+    def create_sql(self, model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None) -> str:
         """Return the statement that adds the constraint."""
-        assert model is not None
-        assert schema_editor is not None
-        table = schema_editor.quote_name(model._meta.db_table)
-        return Statement("ALTER TABLE %(table)s ADD %(what)s", table=table, what=self.constraint_sql(model, schema_editor))
+        return f"{_alter(model, schema_editor)} ADD {self.constraint_sql(model, schema_editor)}"
 
-    def remove_sql(self, model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None) -> Statement:
+    def remove_sql(self, model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None) -> str:
         """Return the statement that drops the constraint."""
-        assert model is not None
         assert schema_editor is not None
-        quote = schema_editor.quote_name
-        return Statement(
-            "ALTER TABLE %(table)s DROP CONSTRAINT %(name)s", table=quote(model._meta.db_table), name=quote(self.name)
-        )
+        return f"{_alter(model, schema_editor)} DROP CONSTRAINT {schema_editor.quote_name(self.name)}"
 
     def validate(
         self, model: type[models.Model], instance: models.Model, exclude: Any = None, using: str = "default"
@@ -78,6 +72,12 @@ class SameTenant(BaseConstraint):
         return field.column, field.remote_field.model._meta.db_table
 
 
+def _alter(model: type[models.Model] | None, schema_editor: BaseDatabaseSchemaEditor | None) -> str:
+    assert model is not None
+    assert schema_editor is not None
+    return f"ALTER TABLE {schema_editor.quote_name(model._meta.db_table)}"
+
+
 def one_of(field: str, choices: type[models.TextChoices], name: str) -> models.CheckConstraint:
     """Return the check that a column holds one of the choices."""
     return models.CheckConstraint(condition=models.Q(**{f"{field}__in": choices.values}), name=name)
@@ -88,7 +88,7 @@ def not_blank(field: str, name: str) -> models.CheckConstraint:
     return models.CheckConstraint(condition=models.Q(**{f"{field}__regex": r"\S"}), name=name)
 
 
-def required_in(field: str, states: list[str], name: str) -> models.CheckConstraint:
+def required_in(field: str, states: Sequence[str], name: str) -> models.CheckConstraint:
     """Return the check that a column is filled in whenever the status is one of these."""
     return models.CheckConstraint(
         condition=~models.Q(status__in=states) | models.Q(**{f"{field}__isnull": False}), name=name

@@ -11,8 +11,8 @@ G = TypeVar("G")
 class Reference(models.ForeignKey[S, G]):
     """A reference to a row of the same tenant.
 
-    The database holds it by the model's `SameTenant` constraint, and the model's indexes serve it, so the foreign key and
-    the index that Django would add are left out. What is referred to can't be deleted.
+    The database holds it by the model's `SameTenant` constraint, and the model's indexes serve it, so the foreign key
+    and the index that Django would add are left out. What is referred to can't be deleted.
     """
 
     def __init__(self, to: Any, on_delete: Any = models.PROTECT, **kwargs: Any) -> None:

@@ -69,8 +69,8 @@ class User(TenantOwned, AbstractBaseUser):
     is_active = models.BooleanField("active", default=True, help_text="Off: may neither log in nor use a token.")
     is_superuser = models.BooleanField("operator", default=False, help_text="Sees every tenant in the admin site.")
 
-    objects = UserManager()
-    unscoped = models.Manager["User"]()
+    objects: ClassVar[UserManager] = UserManager()
+    unscoped: ClassVar[models.Manager["User"]] = models.Manager()
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar = ["name", "tenant"]

@@ -1,7 +1,7 @@
 """Whose rows a query may see, decided in one place.
 
-Every tenant's rows lie in the same tables. Whatever serves a user runs inside `tenant_scope`, and the default manager of
-every model that a tenant owns (`TenantManager`) adds the tenant's predicate to each query. Outside any scope that
+Every tenant's rows lie in the same tables. Whatever serves a user runs inside `tenant_scope`, and the default manager
+of every model that a tenant owns (`TenantManager`) adds the tenant's predicate to each query. Outside any scope that
 manager raises, so that a forgotten scope is an error and never a leak. References between rows can't leave the
 tenant either: the database holds them by a foreign key over (tenant, id), see `constraints.SameTenant`.
 """
@@ -9,7 +9,7 @@ tenant either: the database holds them by a foreign key over (tenant, id), see `
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from django.db import models
 
@@ -76,4 +76,3 @@ class TenantManager(models.Manager[M_co]):
         scope = current_tenant(self.model)
         rows: models.QuerySet[M_co] = super().get_queryset()
         return rows if scope == ALL_TENANTS else rows.filter(**{self._column: scope})
-
