@@ -98,7 +98,8 @@ def _check_names(names: list[str]) -> None:
 
 def _unreadable(error: str, first: int, last: int) -> str:
     if "field limit" in error or "unexpected end" in error:
-        return f"a quoted value has no end; lines {first} to {last} were skipped"
+        skipped = f"lines {first} to {last} were skipped" if last > first else "the line was skipped"
+        return f"a quoted value has no end; {skipped}"
     if "expected after" in error:
         return 'there is text after a closing quote; write a quote inside a quoted value twice: ""'
     return error

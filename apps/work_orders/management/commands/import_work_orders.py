@@ -62,7 +62,7 @@ the tenant can't be used."""
     def _import(self, table: Table, tenant_id: int, total: "Total", bar: Progress, sink: Any) -> None:
         total.started = time.monotonic()
         if table.ignored:
-            self.stderr.write(f"Ignored columns: {', '.join(table.ignored)}")
+            self._say(bar, f"Ignored columns: {', '.join(table.ignored)}")
         keep = csv.writer(sink) if sink else None
         if keep:
             keep.writerow([*table.header, "line", "reason"])
