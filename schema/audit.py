@@ -1,9 +1,12 @@
 """The audit trail: who changed what, when and why."""
 
+from functools import cache
+from typing import Any
 from uuid import UUID
 
 import strawberry
 import strawberry_django
+from django.apps import apps
 from django.db import models as db
 from django.db.models import Q
 from strawberry import auto
@@ -17,8 +20,8 @@ from .accounts import User, UserFilter
 from .enums import publish
 from .errors import BadRequestError
 from .reads.connection import connection
-from .reads.fields import Node, entity, node_reference
-from .reads.global_id import decode_id
+from .reads.fields import Node, computed, entity, node_reference
+from .reads.global_id import decode_id, encode_id
 from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, filter_input
 from .reads.ordering import order_input
 
@@ -30,8 +33,36 @@ class FieldChange:
     """What a change did to one field."""
 
     field: str = strawberry.field(description="The field's name.")
-    before: JSON | None = strawberry.field(description="Its value before; personal data is redacted.")
-    after: JSON | None = strawberry.field(description="Its value after; personal data is redacted.")
+    before: JSON | None = strawberry.field(
+        description="Its value before; the id of what a relation led to. Personal data is redacted."
+    )
+    after: JSON | None = strawberry.field(
+        description="Its value after; the id of what a relation leads to. Personal data is redacted."
+    )
+
+
+@cache
+def _relations(kind: str) -> dict[str, str]:
+    """Return the relations of a kind of entity, and the types of the nodes they lead to."""
+    found = [model for model in apps.get_models() if model.__name__ == kind]
+    columns = [column for model in found for column in model._meta.fields if isinstance(column, db.ForeignKey)]
+    return {column.name: column.related_model.__name__ for column in columns}
+
+
+def _changes(root: strawberry.Parent[models.AuditEntry]) -> list[FieldChange]:
+    relations = _relations(root.entity_kind)
+
+    def published(name: str, value: Any) -> Any:
+        return encode_id(relations[name], value) if name in relations and isinstance(value, int) else value
+
+    return [
+        FieldChange(
+            field=to_camel_case(change["field"]),
+            before=published(change["field"], change.get("before")),
+            after=published(change["field"], change.get("after")),
+        )
+        for change in root.changes
+    ]
 
 
 @filter_input(models.AuditEntry, "Which entries of the audit trail to list.")
@@ -80,13 +111,9 @@ class AuditEntry(Node):
     operation_id: strawberry.ID | None
     source: AuditSource
 
-    @strawberry.field(description="What the change did, field by field.", metadata={"columns": ("changes",)})
-    def changes(root: strawberry.Parent[models.AuditEntry]) -> list[FieldChange]:  # noqa: N805
-        """Return the changes under the fields' names in this API."""
-        return [
-            FieldChange(field=to_camel_case(change["field"]), before=change["before"], after=change["after"])
-            for change in root.changes
-        ]
+    changes: list[FieldChange] = computed(
+        "changes", "entity_kind", resolver=_changes, description="What the change did, field by field."
+    )
 
 
 def history(model: type[db.Model]) -> object:

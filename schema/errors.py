@@ -8,11 +8,17 @@ Whatever else is raised is a fault of ours: the client reads INTERNAL and nothin
 """
 
 import logging
+import re
 from typing import ClassVar, Final
 
+from django.conf import settings
 from graphql import GraphQLError
 
 logger = logging.getLogger(__name__)
+
+INTERNAL: Final = "INTERNAL"
+SUGGESTION: Final = re.compile(r" Did you mean .*", re.DOTALL)
+"""What graphql-core tells of the schema to whoever misspells it."""
 
 INTERNAL_MESSAGE: Final = "Something went wrong on our side; nothing was changed by the field that failed."
 
@@ -45,7 +51,24 @@ def published(error: GraphQLError) -> GraphQLError:
     if isinstance(original, RequestError):
         return error
     if original is None or isinstance(original, GraphQLError):
-        error.extensions = {"code": BadRequestError.code, **(error.extensions or {})}
-        return error
+        return _told(error, BadRequestError.code, _without_suggestions(error.message))
+    if error.path is None and isinstance(original, ValueError):
+        # Python reads no number of more than 4,300 digits; validation meets it before any resolver.
+        return _told(error, BadRequestError.code, "A value in the document is too long to be read.")
     logger.error("A resolver failed", exc_info=original)
-    return GraphQLError(INTERNAL_MESSAGE, nodes=error.nodes, path=error.path, extensions={"code": "INTERNAL"})
+    return _told(error, INTERNAL, INTERNAL_MESSAGE)
+
+
+def _told(error: GraphQLError, code: str, message: str) -> GraphQLError:
+    return GraphQLError(
+        message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        extensions={"code": code},
+    )
+
+
+def _without_suggestions(message: str) -> str:
+    return message if settings.INTROSPECTION else SUGGESTION.sub("", message)

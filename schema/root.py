@@ -1,10 +1,11 @@
 """The schema: what can be asked, and how errors are told."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import strawberry
 from django.conf import settings
-from graphql import GraphQLError
+from graphql import GraphQLError, OperationDefinitionNode
 from strawberry.extensions import DisableIntrospection, ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
@@ -12,6 +13,7 @@ from strawberry.types import ExecutionContext
 from .accounts import User
 from .attendance import AttendanceRecord
 from .context import Context
+from .errors import BadRequestError
 from .lifecycle import workflow
 from .reads.connection import connection
 from .reads.node import node, nodes
@@ -45,10 +47,23 @@ class Query:
         return info.context.actor  # type: ignore[return-value]
 
 
+class OneOperation(SchemaExtension):
+    """Run no operation that was not named, when there are several."""
+
+    def on_execute(self) -> Iterator[None]:
+        """Raise BadRequestError when the client has not said which operation to run."""
+        context = self.execution_context
+        definitions = context.graphql_document.definitions if context.graphql_document else ()
+        operations = [definition for definition in definitions if isinstance(definition, OperationDefinitionNode)]
+        if len(operations) > 1 and context._provided_operation_name is None:
+            raise BadRequestError("There are several operations in the document; name one in `operationName`.")
+        yield
+
+
 def extensions() -> list[type[SchemaExtension] | Any]:
     """Return what every operation passes through."""
-    caches = [lambda: ParserCache(maxsize=1000), lambda: ValidationCache(maxsize=1000)]
-    return caches if settings.INTROSPECTION else [*caches, DisableIntrospection]
+    always = [OneOperation, lambda: ParserCache(maxsize=1000), lambda: ValidationCache(maxsize=1000)]
+    return always if settings.INTROSPECTION else [*always, DisableIntrospection]
 
 
 class Schema(strawberry.Schema):

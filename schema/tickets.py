@@ -16,7 +16,7 @@ from .audit import history
 from .enums import publish
 from .lifecycle import workflow_fields
 from .reads.fields import Node, computed, entity
-from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, filter_input
+from .reads.lookups import ChoiceLookup, IdLookup, NumberLookup, TextLookup, TimeLookup, filter_input
 from .reads.ordering import order_input
 from .work_orders import WorkOrder, WorkOrderFilter
 
@@ -26,6 +26,7 @@ publish(TicketStatus)
 @filter_input(models.Ticket, "Which tickets to list.")
 class TicketFilter:
     id: IdLookup | None
+    number: NumberLookup | None = strawberry_django.filter_field(description="The number people use.")
     subject: TextLookup | None
     category: TextLookup | None
     status: ChoiceLookup[TicketStatus] | None

@@ -1,5 +1,6 @@
 """`/graphql`: operations by POST and GET, GraphiQL for a browser."""
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -14,8 +15,10 @@ from strawberry.http import GraphQLHTTPResponse, process_result
 from strawberry.types import ExecutionResult
 
 from .context import Context
-from .errors import BadRequestError, UnauthenticatedError, published
+from .errors import INTERNAL, INTERNAL_MESSAGE, BadRequestError, UnauthenticatedError, published
 from .graphiql import graphiql_response
+
+logger = logging.getLogger(__name__)
 
 
 class GraphQLEndpoint(GraphQLView[Context, None]):
@@ -36,6 +39,9 @@ class GraphQLEndpoint(GraphQLView[Context, None]):
         except RequestDataTooBig:
             message = f"A body may have {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes."
             return refusal(message, BadRequestError.code, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        except Exception:
+            logger.exception("The request failed outside any resolver")
+            return refusal(INTERNAL_MESSAGE, INTERNAL, HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def get_context(self, request: HttpRequest, response: HttpResponse) -> Context:
         """Return what resolvers know of the request.
@@ -50,6 +56,13 @@ class GraphQLEndpoint(GraphQLView[Context, None]):
         """Return the answer with its errors as a client may see them."""
         result.errors = [published(error) for error in result.errors] if result.errors else None
         return process_result(result)
+
+    def parse_json(self, data: str | bytes) -> Any:
+        """Return the object or array that a body is."""
+        parsed = super().parse_json(data)
+        if not isinstance(parsed, dict | list):
+            raise HTTPException(HTTPStatus.BAD_REQUEST, 'The JSON must be an object, like {"query": "{ me { id } }"}.')
+        return parsed
 
     def decode_json(self, data: str | bytes) -> object:
         """Return what a body says; unlike the standard library's parser, whatever its depth."""

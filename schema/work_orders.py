@@ -14,7 +14,7 @@ from .enums import publish
 from .lifecycle import workflow_fields
 from .reads.connection import connection
 from .reads.fields import Node, computed, entity
-from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, filter_input
+from .reads.lookups import ChoiceLookup, IdLookup, NumberLookup, TextLookup, TimeLookup, UniqueTextLookup, filter_input
 from .reads.ordering import order_input
 
 publish(WorkOrderStatus)
@@ -24,8 +24,9 @@ publish(Priority)
 @filter_input(models.WorkOrder, "Which work orders to list, or the conditions on a work order.")
 class WorkOrderFilter:
     id: IdLookup | None
+    number: NumberLookup | None = strawberry_django.filter_field(description="The number people use.")
     title: TextLookup | None
-    external_id: TextLookup | None
+    external_id: UniqueTextLookup | None
     status: ChoiceLookup[WorkOrderStatus] | None
     priority: ChoiceLookup[Priority] | None
     site: SiteFilter | None

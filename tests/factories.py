@@ -45,7 +45,7 @@ def asset(owner: Tenant, **fields: Any) -> Asset:
 
 def work_order(owner: Tenant, **fields: Any) -> WorkOrder:
     return WorkOrder.unscoped.create(
-        **{"tenant": owner, "serial": _serial(owner, "work_order"), "title": "Replace pump seal", **fields}
+        **{"tenant": owner, "serial": _serial(owner, WorkOrder.number_kind), "title": "Replace pump seal", **fields}
     )
 
 
@@ -56,7 +56,13 @@ def task(owner: Tenant, **fields: Any) -> Task:
 def ticket(owner: Tenant, **fields: Any) -> Ticket:
     due = {"response_due_at": NOON + timedelta(days=1), "resolution_due_at": NOON + timedelta(days=3)}
     return Ticket.unscoped.create(
-        **{"tenant": owner, "serial": _serial(owner, "ticket"), "subject": "Water on the floor", **due, **fields}
+        **{
+            "tenant": owner,
+            "serial": _serial(owner, Ticket.number_kind),
+            "subject": "Water on the floor",
+            **due,
+            **fields,
+        }
     )
 
 

@@ -10,17 +10,22 @@ ROOT = Path(__file__).parent.parent
 CODE = [path for name in ("apps", "schema", "project") for path in (ROOT / name).rglob("*.py")]
 LONGEST_FUNCTION = 30
 
+UNSCOPED = {"unscoped", "_base_manager"}
+
 READS_ALL_TENANTS = {
     "apps/accounts/admin.py",  # an e-mail address is unique among all tenants
-    "apps/accounts/adminsite/forms.py",  # an operator chooses the tenant
+    "apps/accounts/adminsite/forms.py",  # an operator chooses the tenant; the form's own row, locked
+    "apps/accounts/adminsite/records.py",  # the form's own row, locked
     "apps/accounts/authentication.py",  # before anybody is known, no tenant is in scope
+    "apps/accounts/constraints.py",  # is what is referred to of the same tenant?
     "apps/accounts/models.py",
     "apps/accounts/tokens.py",
     "apps/accounts/records.py",  # declares it
     "apps/audit/models.py",
+    "schema/reads/fetch.py",  # keys of rows below rows that were found, by a key that can't leave the tenant
     "apps/work_orders/workflow.py",  # tasks of an order that was found, by a key that can't leave the tenant
 }
-"""The modules that may use `unscoped`, besides commands."""
+"""The modules that may use managers which show the rows of all tenants, besides commands."""
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
@@ -35,8 +40,8 @@ def test_few_modules_can_reach_every_tenants_rows() -> None:
         name
         for name, tree in modules()
         for node in ast.walk(tree)
-        if (isinstance(node, ast.Attribute) and node.attr == "unscoped")
-        or (isinstance(node, ast.Name) and node.id == "unscoped")
+        if (isinstance(node, ast.Attribute) and node.attr in UNSCOPED)
+        or (isinstance(node, ast.Name) and node.id in UNSCOPED)
     }
     commands = {name for name in reaching if "/management/commands/" in name or name.startswith("project/demo/")}
     assert reaching - commands == READS_ALL_TENANTS

@@ -40,6 +40,16 @@ def found(actor: User, filters: Any) -> set[str]:
         ({"status": {"exact": "DRAFT"}}, {"seal", "Belt 100%"}),
         ({"status": {"inList": ["SUBMITTED", "CLOSED"]}}, {"bare"}),
         ({"status": {"inList": []}}, set()),
+        ({"id": {"inList": []}}, set()),
+        ({"asset": {"id": {"inList": []}}}, set()),
+        ({"id": {"exact": None, "inList": None, "isNull": None}}, {"seal", "Belt 100%", "bare"}),
+        ({"number": {"exact": "wo-000001"}}, {"seal"}),
+        ({"number": {"exact": "WO-1"}}, set()),
+        ({"number": {"exact": "T-000001"}}, set()),
+        ({"number": {"exact": ""}}, set()),
+        ({"number": {"inList": ["WO-000002", "WO-000003", "WO-9" + "9" * 30]}}, {"Belt 100%", "bare"}),
+        ({"dueAt": {"gt": "2026-11-02T06:00:00-23:00"}}, {"bare"}),
+        ({"dueAt": {"range": {"start": "0001-01-01T00:00:00Z", "end": "9999-12-31T23:59:59Z"}}}, {"Belt 100%", "bare"}),
         ({"status": {"exact": None}}, {"seal", "Belt 100%", "bare"}),
         ({"priority": {"exact": "HIGH"}}, {"seal"}),
         ({"title": {"iContains": "BE"}}, {"Belt 100%"}),
@@ -87,9 +97,12 @@ def test_an_exact_code_is_looked_up_by_key_and_not_joined(orders: dict[str, Any]
 @pytest.mark.parametrize(
     ("filters", "message"),
     [
-        ({"asset": {"id": {"exact": encode_id("Site", 1)}}}, "is the id of a Site; a Asset is needed"),
+        ({"asset": {"id": {"exact": encode_id("Site", 1)}}}, "names a Site; this takes ids of the type Asset"),
         ({"asset": {"id": {"exact": "17"}}}, "is not an id"),
         ({"asset": {"id": {"exact": encode_id("Asset", 10**30)}}}, "is not an id"),
+        ({"id": {"exact": ""}}, "is not an id"),
+        ({"dueAt": {"gt": "0001-01-01T00:00:00+10:00"}}, "years 1 to 9999"),
+        ({"dueAt": {"range": {"start": "2026-01-01", "end": "9999-12-31T23:59:59-10:00"}}}, "years 1 to 9999"),
         ({"title": {"contains": "a\0b"}}, "NUL"),
         ({"asset": {"name": {"inList": ["a\0b"]}}}, "NUL"),
         ({"NOT": {"AND": {"title": {"contains": "\ud800"}}}}, "surrogate"),
@@ -135,3 +148,21 @@ def test_the_trail_is_filtered_by_object_and_bulk(demo: Tenant) -> None:
     for filters in ({"entity": entity["id"]}, {"operationId": "6f1c1f0e-3b5c-4d0e-9a52-0d7f3c1f8a11"}):
         assert data(admin, document, f=filters)["auditLog"]["edges"] == [{"node": {"entity": entity}}]
     assert refusal(admin, document, f={"operationId": "6f1c"})[0] == "BAD_REQUEST"
+
+
+def test_the_trail_names_what_relations_led_to_by_global_ids(demo: Tenant) -> None:
+    admin = factories.user(demo, Role.ADMIN)
+    changes = [{"field": "requested_by", "before": None, "after": admin.pk}, {"field": "serial", "after": admin.pk}]
+    factories.audit_entry(factories.work_order(demo), actor=admin, changes=changes)
+    (edge,) = data(admin, "{ auditLog { edges { node { changes { field before after } } } } }")["auditLog"]["edges"]
+    assert edge["node"]["changes"] == [
+        {"field": "requestedBy", "before": None, "after": encode_id("User", admin.pk)},
+        {"field": "serial", "before": None, "after": admin.pk},
+    ]
+
+
+def test_an_entry_about_what_is_no_node_is_shown_without_it(demo: Tenant) -> None:
+    admin = factories.user(demo, Role.ADMIN)
+    factories.audit_entry(factories.work_order(demo), entity_kind="ApiToken")
+    (edge,) = data(admin, "{ auditLog { edges { node { action entity { id } } } } }")["auditLog"]["edges"]
+    assert edge["node"] == {"action": "CREATE", "entity": None}

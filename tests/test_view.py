@@ -8,6 +8,7 @@ import pytest
 from django.db import DatabaseError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from apps.accounts.models import Tenant, User
 from apps.accounts.tokens import issue_token
@@ -82,6 +83,9 @@ def test_a_query_may_come_by_get(client: Client, technician: User) -> None:
         ("nonsense", 400),
         (b"\xff\xfe", 400),
         ({"query": 7}, 400),
+        ("null", 400),
+        ("5", 400),
+        ('"x"', 400),
         ({}, 400),
         ("", 400),
         ("[" * 10000, 400),
@@ -98,7 +102,14 @@ def test_what_is_no_request_is_told_in_graphqls_form(technician: User, body: Any
 
 @pytest.mark.parametrize(
     "document",
-    ["{ nothing }", "{", "query ($n: Int!) { workOrders(first: $n) { totalCount } }", "{ node(id: 7.5) { id } }"],
+    [
+        f"{{ workOrders(first: {'9' * 5000}) {{ totalCount }} }}",
+        "query A { me { id } } query B { me { name } }",
+        "{ nothing }",
+        "{",
+        "query ($n: Int!) { workOrders(first: $n) { totalCount } }",
+        "{ node(id: 7.5) { id } }",
+    ],
 )
 def test_a_bad_document_is_the_clients_to_mend(ask: Ask, technician: User, document: str) -> None:
     answer = ask(technician, document)
@@ -164,3 +175,43 @@ def test_a_browser_gets_graphiql_and_a_program_does_not(client: Client, technici
     program = client.get("/graphql", headers={"Accept": "application/json"})
     assert program.status_code == 400
     assert code(program) == "BAD_REQUEST"
+
+
+def test_a_fault_outside_any_resolver_is_told_in_graphqls_form(
+    technician: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("secret plan")
+
+    monkeypatch.setattr("schema.view.Context", fail)
+    token, _ = issue_token(user=technician)
+    answer = post(Client(), {"query": ME}, Authorization=f"Bearer {token}")
+    assert (answer.status_code, code(answer)) == (500, "INTERNAL")
+    assert "secret" not in answer.text
+    assert "secret plan" in caplog.text
+
+
+def test_the_one_operation_that_is_named_runs(client: Client, technician: User) -> None:
+    token, _ = issue_token(user=technician)
+    body = {"query": "query A { me { id } } query B { me { name } }", "operationName": "B"}
+    answer = post(client, body, Authorization=f"Bearer {token}")
+    assert answer.json() == {"data": {"me": {"name": technician.name}}}
+
+
+@pytest.mark.parametrize("by_session", [True, False])
+def test_the_lists_of_the_actor_are_read_by_session_and_by_token(
+    client: Client, ask: Ask, technician: User, demo: Tenant, by_session: bool
+) -> None:
+    order = factories.work_order(demo, assignee=technician)
+    document = "{ me { assignedWorkOrders { totalCount edges { node { number } } } } }"
+    client.force_login(technician)
+    answer = post(client, {"query": document}).json() if by_session else ask(technician, document)
+    expected = {"totalCount": 1, "edges": [{"node": {"number": order.number}}]}
+    assert answer == {"data": {"me": {"assignedWorkOrders": expected}}}
+
+
+def test_without_introspection_errors_suggest_nothing(ask: Ask, technician: User, settings: Settings) -> None:
+    misspelt = "{ workOrders(firs: 1) { totalCount } }"
+    assert "Did you mean 'first'" in ask(technician, misspelt)["errors"][0]["message"]
+    settings.INTROSPECTION = False
+    assert "Did you mean" not in ask(technician, misspelt)["errors"][0]["message"]

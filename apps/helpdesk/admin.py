@@ -19,7 +19,6 @@ PRIORITY = choice("priority", ordering="priority_rank")
 class TicketAdmin(WorkflowAdmin):
     """What people reported."""
 
-    number_prefix, number_kind = "T", "ticket"
     list_display = (
         "number",
         "subject",

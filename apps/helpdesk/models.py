@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from apps.accounts.constraints import SameTenant, not_blank, one_of, required_in
 from apps.accounts.fields import Reference
-from apps.lifecycle.models import WorkflowEntity
+from apps.lifecycle.models import NumberedEntity
 from apps.lifecycle.priority import Priority, priority_rank
 
 from .workflow import MACHINE, TicketStatus
@@ -18,12 +18,12 @@ from .workflow import MACHINE, TicketStatus
 SOLVED = [TicketStatus.RESOLVED, TicketStatus.CLOSED]
 
 
-class Ticket(WorkflowEntity):
+class Ticket(NumberedEntity):
     """What somebody reported, and by when they were promised an answer."""
 
     machine: ClassVar = MACHINE
+    number_prefix, number_kind = "T", "ticket"
 
-    serial = models.BigIntegerField(editable=False, help_text="The tenant's own count, shown in `number`.")
     subject = models.CharField(max_length=200, help_text="What is the matter, in a line.")
     description = models.TextField(blank=True, help_text="What is the matter, in full.")
     status = models.CharField(
@@ -62,7 +62,7 @@ class Ticket(WorkflowEntity):
 
         ordering = ("-id",)
         constraints: ClassVar = [
-            *WorkflowEntity.Meta.constraints,
+            *NumberedEntity.Meta.constraints,
             models.UniqueConstraint(fields=["tenant", "serial"], name="ticket_serial_unique"),
             not_blank("subject", "ticket_subject_not_blank"),
             one_of("status", TicketStatus, "ticket_status_known"),
@@ -89,11 +89,6 @@ class Ticket(WorkflowEntity):
     def __str__(self) -> str:
         """Return the ticket's number and subject."""
         return f"{self.number} {self.subject}"
-
-    @property
-    def number(self) -> str:
-        """Return the number people use: T-000123."""
-        return f"T-{self.serial:06d}"
 
     @property
     def sla_breached(self) -> bool:

@@ -1,7 +1,7 @@
 """What the admin pages of all workflow entities have in common."""
 
 import re
-from typing import Any, ClassVar
+from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -9,15 +9,11 @@ from django.http import HttpRequest
 from apps.accounts.adminsite.records import OwnedAdmin
 from apps.accounts.sequences import take_numbers
 
+from .models import NumberedEntity
+
 
 class WorkflowAdmin(OwnedAdmin):
     """Pages of a workflow entity: its status is shown, and changes by transitions only; it is never deleted."""
-
-    number_prefix: ClassVar[str] = ""
-    """What the entity's numbers start with, if it has numbers."""
-
-    number_kind: ClassVar[str] = ""
-    """The sequence its numbers come from."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse: a workflow entity is cancelled or closed, and its history stays."""
@@ -25,15 +21,17 @@ class WorkflowAdmin(OwnedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save the row; a new one takes its number, in the same transaction."""
-        if self.number_kind and not change:
-            (obj.serial,) = take_numbers(tenant_id=obj.tenant_id, kind=self.number_kind)
+        if isinstance(obj, NumberedEntity) and not change:
+            (obj.serial,) = take_numbers(tenant_id=obj.tenant_id, kind=obj.number_kind)
         super().save_model(request, obj, form, change)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """Return the row of this number, or the rows that hold all the words."""
-        number = re.fullmatch(rf"(?:{self.number_prefix}-)?0*([0-9]{{1,18}})", search_term.strip(), re.IGNORECASE)
-        if self.number_kind and number:
-            return queryset.filter(serial=int(number[1])), False
+        if issubclass(self.model, NumberedEntity):
+            prefix = self.model.number_prefix
+            number = re.fullmatch(rf"(?:{prefix}-)?0*([0-9]{{1,18}})", search_term.strip(), re.IGNORECASE)
+            if number:
+                return queryset.filter(serial=int(number[1])), False
         return super().get_search_results(request, queryset, search_term)

@@ -1,8 +1,10 @@
 """What every entity that people work on has."""
 
+import re
 from typing import ClassVar
 
 from django.apps import apps
+from django.db import models
 
 from apps.accounts.records import TenantOwned
 
@@ -29,6 +31,32 @@ class WorkflowEntity(Entity):
         """No table of its own."""
 
         abstract = True
+
+
+class NumberedEntity(WorkflowEntity):
+    """A workflow entity that people call by a number, like WO-000123; stored is the tenant's count of them."""
+
+    number_prefix: ClassVar[str]
+    number_kind: ClassVar[str]
+    """The sequence the numbers are taken from (`accounts.sequences`)."""
+
+    serial = models.BigIntegerField(editable=False, help_text="The tenant's own count, shown in `number`.")
+
+    class Meta(WorkflowEntity.Meta):
+        """No table of its own."""
+
+        abstract = True
+
+    @property
+    def number(self) -> str:
+        """Return the number people use."""
+        return f"{self.number_prefix}-{self.serial:06d}"
+
+    @classmethod
+    def serial_of(cls, number: str) -> int | None:
+        """Return the count that a number shows, or None if it is no number of this kind of entity."""
+        found = re.fullmatch(rf"{cls.number_prefix}-([0-9]{{6}}|[1-9][0-9]{{6,17}})", number, re.IGNORECASE)
+        return int(found[1]) if found else None
 
 
 def workflow_models() -> list[type[WorkflowEntity]]:

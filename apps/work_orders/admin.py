@@ -18,7 +18,6 @@ PRIORITY = choice("priority", ordering="priority_rank")
 class WorkOrderAdmin(WorkflowAdmin):
     """Work to be approved, done and closed."""
 
-    number_prefix, number_kind = "WO", "work_order"
     list_display = ("number", "title", STATUS, PRIORITY, code("site"), "assignee", "due_at")
     list_select_related = ("site", "assignee")
     list_filter = (("status", NameFilter), ("priority", NameFilter), "site")

@@ -7,7 +7,7 @@ from django.db import models
 
 from apps.accounts.constraints import SameTenant, not_blank, one_of, required_in
 from apps.accounts.fields import Reference
-from apps.lifecycle.models import WorkflowEntity
+from apps.lifecycle.models import NumberedEntity
 from apps.lifecycle.priority import Priority, priority_rank
 
 from .workflow import MACHINE, WorkOrderStatus
@@ -15,14 +15,14 @@ from .workflow import MACHINE, WorkOrderStatus
 STARTED = [WorkOrderStatus.IN_PROGRESS, WorkOrderStatus.ON_HOLD, WorkOrderStatus.COMPLETED, WorkOrderStatus.CLOSED]
 
 
-class WorkOrder(WorkflowEntity):
+class WorkOrder(NumberedEntity):
     """A piece of work to be approved, done and closed."""
 
     machine: ClassVar = MACHINE
+    number_prefix, number_kind = "WO", "work_order"
     has_open_task: bool
     """Computed by the queries that fetch the machine's annotations."""
 
-    serial = models.BigIntegerField(editable=False, help_text="The tenant's own count, shown in `number`.")
     title = models.CharField(max_length=200, help_text="What is to be done, in a line.")
     description = models.TextField(blank=True, help_text="What is to be done, in full.")
     status = models.CharField(
@@ -65,7 +65,7 @@ class WorkOrder(WorkflowEntity):
 
         ordering = ("-id",)
         constraints: ClassVar = [
-            *WorkflowEntity.Meta.constraints,
+            *NumberedEntity.Meta.constraints,
             models.UniqueConstraint(fields=["tenant", "serial"], name="workorder_serial_unique"),
             models.UniqueConstraint(fields=["tenant", "external_id"], name="workorder_external_id_unique"),
             not_blank("title", "workorder_title_not_blank"),
@@ -98,8 +98,3 @@ class WorkOrder(WorkflowEntity):
     def __str__(self) -> str:
         """Return the order's number and title."""
         return f"{self.number} {self.title}"
-
-    @property
-    def number(self) -> str:
-        """Return the number people use: WO-000123."""
-        return f"WO-{self.serial:06d}"

@@ -56,7 +56,7 @@ class Organisation:
         cast = self._set_up()
         orders = self._work_orders(cast)
         self._lives(Task, work.tasks(self.plan, cast, orders))
-        self._lives(Ticket, self._with_serials("ticket", desk.tickets(self.plan, cast, orders)))
+        self._lives(Ticket, self._with_serials(Ticket.number_kind, desk.tickets(self.plan, cast, orders)))
         self._lives(AttendanceRecord, desk.attendance_records(self.plan, cast))
 
     def _set_up(self) -> Cast:
@@ -85,7 +85,7 @@ class Organisation:
     def _work_orders(self, cast: Cast) -> Numbered:
         """Write the orders in batches, and return the newest, to which other work refers."""
         newest: deque[tuple[int, Life]] = deque(maxlen=DEFAULT_ORDERS)
-        orders = self._with_serials("work_order", work.work_orders(self.plan, cast))
+        orders = self._with_serials(WorkOrder.number_kind, work.work_orders(self.plan, cast))
         recorded = self.ids[WorkOrder].stop - self.histories
         for batch in _ahead(_batches(zip(self.ids[WorkOrder], orders, strict=True))):
             copy(WorkOrder, self._numbered(batch))
@@ -100,7 +100,7 @@ class Organisation:
         self._record_lives(model, numbered)
 
     def _with_serials(self, kind: str, lives: Iterable[Life]) -> Iterator[Life]:
-        size = self.plan.sizes.work_orders if kind == "work_order" else self.plan.sizes.tickets
+        size = self.plan.sizes.work_orders if kind == WorkOrder.number_kind else self.plan.sizes.tickets
         serials = take_numbers(tenant_id=self.tenant_id, kind=kind, count=size)
         return (life.numbered(serial) for serial, life in zip(serials, lives, strict=True))
 

@@ -87,7 +87,8 @@ def fetch_page(plan: Plan, listing: Listing) -> Page:
 def fetch_nested_pages(plan: Plan, listing: Listing, column: str, owners: Sequence[models.Model]) -> dict[int, Page]:
     """Fetch a page of the list of each owner, in one statement for all of them; the column holds the owner's key."""
     keys = Func(listing.keys(_rows_below(listing.model, column)), function="unnest", output_field=BigIntegerField())
-    chosen = type(owners[0])._default_manager.filter(pk__in={owner.pk for owner in owners}).values(chosen_key=keys)
+    owner_model = owners[0]._meta.model  # the actor of a session is a lazy object, whose type is no model
+    chosen = owner_model._default_manager.filter(pk__in={owner.pk for owner in owners}).values(chosen_key=keys)
     by_owner: dict[int, list[models.Model]] = defaultdict(list)
     for row in settle(plan, rows_of(plan).filter(pk__in=chosen).order_by(*listing.terms)):
         by_owner[getattr(row, column)].append(row)

@@ -25,7 +25,7 @@ ANNOTATIONS: Final = "annotations"
 """The metadata key under which a field names what the database is to compute: name -> prefix -> expression."""
 
 REFERENCES: Final = "_references"
-"""The attribute of a fetched row that holds what its node references refer to, by the names of the fields."""
+"""The attribute of a fetched row that holds what its node references refer to, each by the key of its selection."""
 
 Annotations = Mapping[str, Callable[[str], Combinable]]
 
@@ -103,9 +103,9 @@ def computed(*columns: str, description: str, annotations: Annotations | None = 
 def node_reference(*, description: str) -> Any:
     """Declare a field that is a node of any type."""
 
-    def resolve(root: strawberry.Parent[Any]) -> Node | None:
-        found: Node | None = root.__dict__[REFERENCES].get(declared.python_name)
+    def resolve(root: strawberry.Parent[Any], info: strawberry.Info) -> Node | None:
+        key = tuple(id(node) for node in info._raw_info.field_nodes)
+        found: Node | None = root.__dict__[REFERENCES][key]
         return found
 
-    declared = NodeReference(description=description, base_resolver=StrawberryResolver(resolve))
-    return declared
+    return NodeReference(description=description, base_resolver=StrawberryResolver(resolve))

@@ -9,7 +9,7 @@ NULL has its place in the order like any value.
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Self
 from zlib import crc32
 
@@ -170,15 +170,13 @@ def _moment(value: str) -> datetime:
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError("no time zone")
-    return moment
+    return moment.astimezone(UTC)
 
 
 PARSERS: Final[tuple[tuple[type, type, Callable[[Any], Any]], ...]] = (
     (models.DateTimeField, str, _moment),
     (models.CharField, str, _text),
-    (models.BooleanField, bool, bool),
     (models.IntegerField, int, _integer),
-    (models.FloatField, float, float),
 )
 """How the value of a cursor becomes a column's value: the column's class, its type in JSON, and the parser."""
 

@@ -73,6 +73,8 @@ def fetch_nodes(selections: Selections, details: FieldDetailsList, named: Iterab
     found = Found()
     for type_name, wanted in keys.items():
         node_type = _node_type(selections.info, type_name)
+        if node_type is None:
+            raise BadRequestError(f"There are no objects of the type {type_name!r}; send an id that a query returned.")
         plan = Plan(_model_of(node_type))
         selections.read(plan, node_type, details)
         rows = settle(plan, rows_of(plan).filter(pk__in=wanted))
@@ -93,10 +95,10 @@ def _fetch_root(selections: Selections, declared: NodeList, arguments: dict[str,
 
 def _fetch_below(selections: Selections, plan: Plan, rows: Sequence[models.Model]) -> None:
     """Fetch what is selected below these rows, at any depth, and leave it with them."""
-    for nested in plan.lists:
+    for nested in plan.lists.values():
         if owners := _owners(rows, nested.owner):
             _fetch_nested(selections, nested, owners)
-    for reference in plan.references:
+    for reference in plan.references.values():
         _fetch_references(selections, reference, _owners(rows, reference.owner))
 
 
@@ -117,23 +119,22 @@ def _fetch_nested(selections: Selections, nested: NestedList, owners: Sequence[m
 
 
 def _fetch_references(selections: Selections, reference: Reference, owners: Sequence[models.Model]) -> None:
-    field = reference.field
-    named = {owner: GlobalId(getattr(owner, field.kind_column), getattr(owner, field.key_column)) for owner in owners}
-    found = fetch_nodes(selections, reference.details, named.values())
-    for owner, name in named.items():
-        owner.__dict__.setdefault(REFERENCES, {})[field.python_name] = found.get(name)
+    kind, key = reference.field.kind_column, reference.field.key_column
+    named = [GlobalId(getattr(owner, kind), getattr(owner, key)) for owner in owners]
+    known = {name for name in named if _node_type(selections.info, name.type_name) is not None}
+    found = fetch_nodes(selections, reference.details, known)
+    for owner, name in zip(owners, named, strict=True):
+        owner.__dict__.setdefault(REFERENCES, {})[reference.key] = found.get(name)
 
 
 def _owners(rows: Sequence[models.Model], path: str) -> list[models.Model]:
     return [owner for row in rows if (owner := at(row, path)) is not None]
 
 
-def _node_type(info: ResolveInfo, type_name: str) -> GraphQLObjectType:
+def _node_type(info: ResolveInfo, type_name: str) -> GraphQLObjectType | None:
     interface: Any = info.schema.type_map[Node.__name__]
     node_type = info.schema.type_map.get(type_name)
-    if not isinstance(node_type, GraphQLObjectType) or interface not in node_type.interfaces:
-        raise BadRequestError(f"There are no objects of the type {type_name!r}; send an id that a query returned.")
-    return node_type
+    return node_type if isinstance(node_type, GraphQLObjectType) and interface in node_type.interfaces else None
 
 
 def _model_of(node_type: GraphQLObjectType) -> type[models.Model]:

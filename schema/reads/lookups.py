@@ -14,6 +14,7 @@ from strawberry import UNSET
 from strawberry.types.base import get_object_definition
 from strawberry_django.filters import process_filters
 
+from apps.lifecycle.models import NumberedEntity
 from schema.errors import BadRequestError
 
 from .global_id import decode_id
@@ -62,6 +63,26 @@ class UniqueTextLookup(TextLookup):
             return queryset, condition
         named = _model_at(queryset.model, prefix)._default_manager.filter(**{name: self.exact}).values("pk")
         return queryset, condition & Q(**{owner: Coalesce(Subquery(named[:1]), NO_KEY)})
+
+
+@strawberry.input(description="Conditions on the number people use. All that are given must hold.")
+class NumberLookup:
+    """Conditions on the number of a `NumberedEntity`, which is stored as a count."""
+
+    exact: str | None = _lookup("Is this number, in capitals or not.")
+    in_list: list[str] | None = _lookup("Is one of these numbers.")
+
+    @strawberry_django.filter_field
+    def filter(self, queryset: Rows, prefix: str) -> tuple[Rows, Q]:
+        """Return the condition on the count; what is no number is the number of nothing."""
+        model, path = _model_at(queryset.model, prefix), prefix.removesuffix("number__") + "serial"
+        assert issubclass(model, NumberedEntity)
+        condition = Q()
+        if isinstance(self.exact, str):
+            condition &= Q(**{path: model.serial_of(self.exact) or NO_KEY})
+        if isinstance(self.in_list, list):
+            condition &= Q(**{f"{path}__in": [model.serial_of(number) or NO_KEY for number in self.in_list]})
+        return queryset, condition
 
 
 @strawberry.input(description="Conditions on a choice. All that are given must hold.")
@@ -115,9 +136,9 @@ class IdLookup:
         type_name = _model_at(queryset.model, prefix).__name__
         path = prefix.removesuffix("__")
         condition = Q()
-        if self.exact:
+        if isinstance(self.exact, str):
             condition &= Q(**{path: _key(self.exact, type_name)})
-        if self.in_list:
+        if isinstance(self.in_list, list):
             condition &= Q(**{f"{path}__in": [_key(text, type_name) for text in self.in_list]})
         if isinstance(self.is_null, bool):
             condition &= Q(**{f"{path}__isnull": self.is_null})
@@ -144,7 +165,7 @@ def filter_input(model: type[models.Model], description: str) -> Callable[[type]
 
 COMBINATIONS = {
     "AND": "Both the conditions beside this and these must hold.",
-    "OR": "Either the conditions beside this or these must hold.",
+    "OR": "Either these must hold, or else all the conditions beside this, NOT included.",
     "NOT": "These must not hold.",
     "id": "The object itself.",
 }
@@ -167,12 +188,19 @@ def _check(value: Any) -> None:
         given = getattr(value, field.name)
         if is_dataclass(given):
             _check(given)
-        elif isinstance(given, datetime) and given.tzinfo is None:
-            setattr(value, field.name, given.replace(tzinfo=UTC))
+        elif isinstance(given, datetime):
+            setattr(value, field.name, _in_utc(given))
         elif isinstance(given, list) and len(given) > MAX_LIST:
             raise BadRequestError(f"A filter may list {MAX_LIST} values; this one lists {len(given)}.")
         else:
             _check_texts(given if isinstance(given, list) else [given])
+
+
+def _in_utc(time: datetime) -> datetime:
+    try:
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError as error:
+        raise BadRequestError(f"{time.isoformat()} lies outside the years 1 to 9999.") from error
 
 
 def _check_texts(values: list[Any]) -> None:
@@ -194,5 +222,5 @@ def _model_at(model: Any, prefix: str) -> type[models.Model]:
 def _key(text: str, type_name: str) -> int:
     named = decode_id(text)
     if named.type_name != type_name:
-        raise BadRequestError(f"{text!r} is the id of a {named.type_name}; a {type_name} is needed here.")
+        raise BadRequestError(f"{text!r} names a {named.type_name}; this takes ids of the type {type_name}.")
     return named.key

@@ -34,7 +34,8 @@ def order_input(model: type[models.Model]) -> Callable[[type], Any]:
 
 def _description(model: type[models.Model], name: str) -> str:
     column: Any = model._meta.get_field(name)
-    return str(column.help_text) or f"By {column.verbose_name}."
+    alphabetical = " Alphabetically, by the value's name." if column.choices else ""
+    return f"{column.help_text}{alphabetical}"
 
 
 def _describe_directions() -> None:

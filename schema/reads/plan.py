@@ -27,6 +27,9 @@ ResolveInfo = GraphQLResolveInfo[Any]
 PageKey = tuple[int, ...]
 """Which selection of a list a page answers: the identities of its field nodes, of which an alias has its own."""
 
+Place = tuple[str, PageKey]
+"""A selection and the path of the rows it is of. Under several aliases of a row, a fragment's list is one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Computed:
@@ -54,6 +57,7 @@ class Reference:
     """A selected node of any type, named by columns of the rows at a path."""
 
     owner: str
+    key: PageKey
     field: NodeReference
     details: FieldDetailsList
 
@@ -66,8 +70,8 @@ class Plan:
     columns: set[str] = field(default_factory=lambda: {"id"})
     joins: set[str] = field(default_factory=set)
     computed: dict[tuple[str, str], Computed] = field(default_factory=dict)
-    lists: list[NestedList] = field(default_factory=list)
-    references: list[Reference] = field(default_factory=list)
+    lists: dict[Place, NestedList] = field(default_factory=dict)
+    references: dict[Place, Reference] = field(default_factory=dict)
 
     def add_columns(self, paths: Iterable[str]) -> None:
         """Fetch the columns at these paths, and join the rows on the way to them."""
@@ -126,9 +130,11 @@ class Selections:
     ) -> None:
         declared = declaration(node_type, name)
         if isinstance(declared, NodeList):
-            plan.lists.append(self._nested_list(node_type, name, group, owner, declared))
+            nested = self._nested_list(node_type, name, group, owner, declared)
+            plan.lists[owner, nested.key] = nested
         elif isinstance(declared, NodeReference):
-            plan.references.append(Reference(owner, declared, group))
+            reference = Reference(owner, page_key(item.node for item in group), declared, group)
+            plan.references[owner, reference.key] = reference
             plan.add_columns([f"{owner}{declared.kind_column}", f"{owner}{declared.key_column}"])
         elif isinstance(declared, Column) and declared.is_relation:
             plan.add_columns([f"{owner}{declared.python_name}__id"])

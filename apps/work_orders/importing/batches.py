@@ -18,7 +18,6 @@ from apps.work_orders.models import WorkOrder
 
 from .rows import Row
 
-KIND: Final = "work_order"
 TYPES: Final = ("int8", "text", "text", "text", "text", "text", "text", "timestamptz")
 TABLES: Final = """
 CREATE TEMPORARY TABLE import_row (line bigint, external_id text, site_code text, asset_code text, title text,
@@ -105,7 +104,7 @@ def staging() -> Iterator[None]:
 def write(tenant_id: int, rows: Sequence[Row]) -> Outcome:
     """Import the rows that the tenant has not yet, in one transaction, with the sites and assets they name."""
     with transaction.atomic():
-        take_numbers(tenant_id=tenant_id, kind=KIND, count=0)
+        take_numbers(tenant_id=tenant_id, kind=WorkOrder.number_kind, count=0)
         return _Batch(tenant_id).write(rows)
 
 
@@ -156,7 +155,7 @@ class _Batch:
         ((count,),) = self._ask("SELECT count(*) FROM import_row")
         if not count:
             return 0
-        first = take_numbers(tenant_id=self._tenant_id, kind=KIND, count=count).start
+        first = take_numbers(tenant_id=self._tenant_id, kind=WorkOrder.number_kind, count=count).start
         return self._run(INSERT, first=first, status=WorkOrder.machine.initial.value)
 
     def _reject(self, statement: str) -> None:
