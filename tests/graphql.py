@@ -66,7 +66,7 @@ def node_type(connection_type: GraphQLObjectType) -> GraphQLObjectType:
 
 
 def everything_of(kind: GraphQLObjectType | GraphQLInterfaceType, depth: int) -> str:
-    """Return a selection of all fields of a type that need no argument, to-one relations to the depth."""
+    """Return a selection of all fields of a type that need no argument, to-one relations of known type to the depth."""
     selected = ["__typename"]
     for name, field in kind.fields.items():
         inner = get_named_type(field.type)
@@ -74,6 +74,8 @@ def everything_of(kind: GraphQLObjectType | GraphQLInterfaceType, depth: int) ->
             continue
         if not isinstance(inner, GraphQLObjectType | GraphQLInterfaceType):
             selected.append(name)
+        elif isinstance(inner, GraphQLInterfaceType):
+            continue
         elif depth and not inner.name.endswith("Connection"):
             selected.append(f"{name} {everything_of(inner, depth - 1)}")
     return "{ " + " ".join(selected) + " }"

@@ -1,5 +1,7 @@
 """Paging by keyset: right with NULL, ties, any mix of directions, and rows that come, go and change meanwhile."""
 
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -242,13 +244,58 @@ def test_a_cursor_of_another_order_or_list_is_refused(technician: User, demo: Te
 @given(
     text=st.one_of(
         st.text(max_size=60),
-        st.binary(max_size=60).map(lambda raw: __import__("base64").urlsafe_b64encode(raw).decode()),
+        st.binary(max_size=60).map(lambda raw: urlsafe_b64encode(raw).decode()),
     )
 )
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_forged_cursor_is_refused_or_is_a_place_in_the_list(technician: User, text: str) -> None:
     if not any("\ud800" <= character <= "\udfff" for character in text):
         assert refusal(technician, PAGE, after=text)[0] == "BAD_REQUEST"
+
+
+def mark_of(actor: User, column: str) -> int:
+    cursor = page(actor, ordering=[{column: "ASC"}])["pageInfo"]["endCursor"]
+    mark: int = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))[0]
+    return mark
+
+
+def forged(*values: Any) -> str:
+    return urlsafe_b64encode(json.dumps(values).encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("due", "key"),
+    [
+        ("2026-01-01T00:00:00", 1),
+        ("2026-01-01", 1),
+        ("0001-01-01T00:00:00+20:00", 1),
+        ("x", 1),
+        (7, 1),
+        (True, 1),
+        (None, None),
+        (None, 2**63),
+        (None, "1"),
+        (None, 1.0),
+        (["2026-01-01T00:00:00Z"], 1),
+    ],
+)
+def test_a_cursor_with_values_no_row_can_have_is_refused(technician: User, demo: Tenant, due: Any, key: Any) -> None:
+    factories.work_order(demo)
+    cursor = forged(mark_of(technician, "dueAt"), due, key)
+    assert refusal(technician, PAGE, after=cursor, ordering=[{"dueAt": "ASC"}])[0] == "BAD_REQUEST"
+
+
+@pytest.mark.parametrize("due", ["2026-01-01T00:00:00+20:00", "2026-01-01T00:00:00+00:00:30.5", None])
+def test_a_cursor_with_odd_values_is_a_place_in_the_list(technician: User, demo: Tenant, due: Any) -> None:
+    factories.work_order(demo)
+    cursor = forged(mark_of(technician, "dueAt"), due, -5)
+    assert len(page(technician, after=cursor, ordering=[{"dueAt": "ASC"}])["edges"]) == 1
+
+
+def test_a_text_of_a_cursor_may_not_hold_nul(technician: User, demo: Tenant) -> None:
+    factories.work_order(demo)
+    cursor = forged(mark_of(technician, "title"), "a\0", 1)
+    assert refusal(technician, PAGE, after=cursor, ordering=[{"title": "ASC"}])[0] == "BAD_REQUEST"
 
 
 def test_a_deep_page_reads_no_row_before_it(technician: User, demo: Tenant) -> None:

@@ -165,3 +165,17 @@ def probing_filters(kind: GraphQLObjectType, secrets: dict[str, models.Model], d
 def filter_fields(name: str) -> list[tuple[str, Any]]:
     kind: Any = schema._schema.type_map[name]
     return [(field, get_named_type(declared.type)) for field, declared in kind.fields.items()]
+
+
+def test_an_entry_that_names_anothers_row_does_not_open_it(secrets: dict[str, models.Model], stranger: User) -> None:
+    AuditEntry.unscoped.create(
+        tenant=stranger.tenant,
+        actor=stranger,
+        action="CREATE",
+        entity_kind="WorkOrder",
+        entity_id=secrets["WorkOrder"].pk,
+        entity_version=1,
+        source="graphql",
+    )
+    (edge,) = data(stranger, "{ auditLog { edges { node { action entity { id } } } } }")["auditLog"]["edges"]
+    assert edge["node"] == {"action": "CREATE", "entity": None}

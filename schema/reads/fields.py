@@ -5,7 +5,7 @@ None of them queries when it is resolved: `plan` reads the declarations, `fetch`
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, Self, dataclass_transform
+from typing import Any, Final, dataclass_transform
 
 import strawberry
 import strawberry_django
@@ -61,12 +61,6 @@ class NodeList(StrawberryField):
 
     column: str | None = None
     where: Q = Q()
-
-    def __copy__(self) -> Self:
-        """Copy the declaration whole."""
-        copied: Self = super().__copy__()
-        copied.column, copied.where = self.column, self.where
-        return copied
 
 
 class NodeReference(StrawberryField):
