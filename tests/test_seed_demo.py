@@ -32,6 +32,7 @@ from apps.tasks.workflow import OPEN, TaskStatus
 from apps.work_orders.models import WorkOrder
 from apps.work_orders.workflow import MACHINE as ORDER_MACHINE
 from apps.work_orders.workflow import WorkOrderStatus
+from project.demo import seeding
 from project.demo.history import PERSONAL, REDACTED
 from tests import factories
 
@@ -233,6 +234,23 @@ def test_histories_go_back_to_the_newest_orders_asked_for() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("others", [False, True], ids=["empty", "with orders of others"])
+def test_indexes_and_references_built_afterwards_are_those_of_the_migrations(
+    monkeypatch: pytest.MonkeyPatch, *, others: bool
+) -> None:
+    monkeypatch.setattr(seeding, "MANY", 10)
+    if others:
+        factories.work_order(factories.tenant())
+    before = structure()
+    with CaptureQueriesContext(connection) as queries:
+        seed(work_orders=20)
+    built = sum("CREATE INDEX" in query["sql"] for query in queries)
+    assert built == (0 if others else len(WorkOrder._meta.indexes))
+    assert structure() == before
+    assert rows(WorkOrder).count() == 20
+
+
+@pytest.mark.django_db
 def test_a_second_run_is_refused_and_changes_nothing() -> None:
     seed(work_orders=20)
     before = digest()
@@ -279,6 +297,17 @@ def histories(model: type[models.Model]) -> dict[int, list[AuditEntry]]:
     for entry in rows(AuditEntry).filter(entity_kind=model.__name__).order_by("id"):
         trails.setdefault(entry.entity_id, []).append(entry)
     return trails
+
+
+def structure() -> list[tuple[str, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index"
+            " WHERE indrelid = 'work_orders_workorder'::regclass AND indisvalid"
+            " UNION SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
+            " WHERE conrelid = 'work_orders_workorder'::regclass AND convalidated ORDER BY 1"
+        )
+        return list(cursor.fetchall())
 
 
 def seeded_and_undone(**options: Any) -> tuple[int, str]:

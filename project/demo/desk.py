@@ -59,18 +59,18 @@ def tickets(plan: Plan, cast: Cast, orders: Sequence[tuple[int, Life]]) -> list[
     rng = plan.chance("tickets")
     count = plan.sizes.tickets
     states, priorities = deal_by_age(STATES, count, rng), deal(PRIORITIES, rng)
-    raised = [(pk, order) for pk, order in orders if order.steps[0].at > plan.now - SPAN]
+    raised = [(pk, order) for pk, order in orders if order.start > plan.now - SPAN]
     lives = []
     for index, status in enumerate(states):
         created = plan.now - SPAN * ((count - index - rng.random() / 2) / count)
         place: Row = _place(cast, rng)
         if raised and rng.random() < RAISED_AN_ORDER:
             pk, order = rng.choice(raised)
-            created = min(created, order.steps[0].at - timedelta(hours=1))
+            created = min(created, order.start - timedelta(hours=1))
             place = {"site_id": order.entity.site_id, "asset_id": order.entity.asset_id, "work_order_id": pk}
         first = {**place, **_ticket(index, plan, created, next(priorities), rng)}
         lives.append(TICKETS.live(first, status, _desk(cast, rng), (created, plan.now), rng))
-    return sorted(lives, key=lambda life: life.steps[0].at)
+    return sorted(lives, key=lambda life: life.start)
 
 
 def attendance_records(plan: Plan, cast: Cast) -> list[Life]:
@@ -92,7 +92,7 @@ def attendance_records(plan: Plan, cast: Cast) -> list[Life]:
         for back in range(days, 0, -1)
         for person in rng.sample(workers, back * count // days - (back - 1) * count // days)
     ]
-    return sorted(lives, key=lambda life: life.steps[0].at)
+    return sorted(lives, key=lambda life: life.start)
 
 
 def _ticket(index: int, plan: Plan, created: datetime, priority: Priority, rng: random.Random) -> Row:

@@ -37,7 +37,7 @@ Row = dict[str, Any]
 def entries_of_life(model: type[models.Model], pk: int, life: Life, correlations: Iterator[str]) -> Iterator[Row]:
     """Yield an audit entry for each step of an entity's life."""
     now: Row = {}
-    for version, step in enumerate(life.steps, start=1):
+    for version, step in enumerate(life.steps(), start=1):
         yield {
             **_who(step),
             "at": step.at,

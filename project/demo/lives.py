@@ -44,6 +44,24 @@ class Cue(NamedTuple):
     state: str | None
     effects: tuple[Effect, ...]
 
+    def play(self, entity: SimpleNamespace, cast: Mapping[str, Actor], at: datetime) -> dict[str, Any]:
+        """Return the columns it sets, the status aside, with their new values."""
+        sets, actor = self.turn.sets, cast[self.turn.who]
+        changes: dict[str, Any] = {}
+        if sets:
+            changes[sets] = at if sets.endswith("_at") else cast["worker"].pk
+        for effect in self.effects:
+            changes[effect.column] = effect.value(entity, actor, at)
+        return changes
+
+
+class Script(NamedTuple):
+    """The cues of one way to a state, those that set more than the status with their places, and the state."""
+
+    cues: list[Cue]
+    marks: list[tuple[int, Cue]]
+    end: str
+
 
 class Step(NamedTuple):
     """One change of an entity: the columns it set, with their new values."""
@@ -57,21 +75,46 @@ class Step(NamedTuple):
 
 @dataclass(slots=True)
 class Life:
-    """An entity with the columns it was created with, the columns it has now, and the steps between."""
+    """An entity with the columns it was created with, the columns it has now, and what led from these to those.
+
+    `hours` says when each cue is taken, counted from the start.
+    """
 
     first: dict[str, Any]
+    script: Script
+    cast: Mapping[str, Actor]
+    start: datetime
+    hours: list[float]
     entity: SimpleNamespace
-    steps: list[Step]
 
     def numbered(self, serial: int) -> "Life":
         """Give the entity the tenant's number, and return its life."""
         self.entity.serial = serial
         return self
 
+    def at(self, place: int) -> datetime:
+        """Return when a cue is taken."""
+        return self.start + timedelta(hours=self.hours[place])
+
     def row(self) -> dict[str, Any]:
         """Return the entity's columns."""
-        times = {"created_at": self.steps[0].at, "updated_at": self.steps[-1].at}
-        return {**vars(self.entity), **times, "version": len(self.steps)}
+        updated_at = self.at(-1) if self.hours else self.start
+        version = 1 + len(self.hours)
+        return {**vars(self.entity), "created_at": self.start, "updated_at": updated_at, "version": version}
+
+    def steps(self) -> Iterator[Step]:
+        """Yield every change, from the creation on."""
+        yield Step("CREATE", self.start, self.cast["author"], self.first)
+        entity = SimpleNamespace(**self.first)
+        for place, cue in enumerate(self.script.cues):
+            at, says = self.at(place), cue.turn.says
+            changes = cue.play(entity, self.cast, at)
+            if cue.state:
+                changes["status"] = cue.state
+            vars(entity).update(changes)
+            # The time is as good as a draw, which rows without a history could do without.
+            comment = says[at.microsecond % len(says)] if says else ""
+            yield Step(cue.action, at, self.cast[cue.turn.who], changes, comment)
 
 
 @dataclass(frozen=True)
@@ -91,45 +134,35 @@ class Workflow:
         rng: random.Random,
     ) -> Life:
         """Return the life of an entity that is created at the span's start and comes to the state before its end."""
-        first = {**first, "status": self.machine.initial.value}
-        entity = SimpleNamespace(**first)
+        first["status"] = self.machine.initial.value
         script = rng.choice(self._scripts[state])
-        steps = [Step("CREATE", span[0], cast["author"], first)]
-        steps += [_step(cue, at, entity, cast, rng) for cue, at in zip(script, _times(script, span, rng), strict=True)]
-        return Life(first, entity, steps)
+        life = Life(first, script, cast, span[0], _hours(script.cues, span, rng), SimpleNamespace(**first))
+        for place, cue in script.marks:
+            vars(life.entity).update(cue.play(life.entity, cast, life.at(place)))
+        life.entity.status = script.end
+        return life
 
     @cached_property
-    def _scripts(self) -> dict[str, list[list[Cue]]]:
-        return {state: [list(self._script(way.split())) for way in ways] for state, ways in self.ways.items()}
+    def _scripts(self) -> dict[str, list[Script]]:
+        return {state: [self._script(way.split(), state) for way in ways] for state, ways in self.ways.items()}
 
-    def _script(self, actions: list[str]) -> Iterator[Cue]:
-        state: str = self.machine.initial.value
+    def _script(self, actions: list[str], end: str) -> Script:
+        cues, state = [], str(self.machine.initial.value)
         for action in actions:
             row = self.machine.transition(action, state)
             state = row.to_state.value if row else state
-            yield Cue(action, self.turns[action], state if row else None, row.effects if row else ())
+            cues.append(Cue(action, self.turns[action], state if row else None, row.effects if row else ()))
+        marks = [(place, cue) for place, cue in enumerate(cues) if cue.effects or cue.turn.sets]
+        return Script(cues, marks, str(end))
 
 
-def _step(cue: Cue, at: datetime, entity: SimpleNamespace, cast: Mapping[str, Actor], rng: random.Random) -> Step:
-    turn, actor, changes = cue.turn, cast[cue.turn.who], dict[str, Any]()
-    if turn.sets:
-        changes[turn.sets] = at if turn.sets.endswith("_at") else cast["worker"].pk
-    if cue.state:
-        changes["status"] = cue.state
-        for effect in cue.effects:
-            changes[effect.column] = effect.value(entity, actor, at)
-    vars(entity).update(changes)
-    return Step(cue.action, at, actor, changes, rng.choice(turn.says) if turn.says else "")
-
-
-def _times(script: list[Cue], span: tuple[datetime, datetime], rng: random.Random) -> list[datetime]:
-    if not script:
+def _hours(cues: list[Cue], span: tuple[datetime, datetime], rng: random.Random) -> list[float]:
+    if not cues:
         return []
     least, more = UNEVEN
-    hours = list(accumulate(cue.turn.hours * (least + more * rng.random()) for cue in script))
-    room = (span[1] - span[0]).total_seconds() / 3600
-    pace = min(1.0, 0.95 * room / hours[-1])
-    return [span[0] + timedelta(hours=each * pace) for each in hours]
+    hours = list(accumulate([cue.turn.hours * (least + more * rng.random()) for cue in cues]))
+    room = 0.95 * (span[1] - span[0]).total_seconds() / 3600
+    return hours if hours[-1] < room else [each * room / hours[-1] for each in hours]
 
 
 class Chance(random.Random):

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from typing import Final
@@ -24,10 +25,13 @@ from . import desk, house, work
 from .history import entries_of_life, entries_of_set_up
 from .lives import Life
 from .plan import DEFAULT_ORDERS, Cast, Person, Plan, Spot
-from .tables import STAGED, Row, analyze, copy, reserve_ids, stage, unstage
+from .tables import STAGED, Row, analyze, built_afterwards, copy, reserve_ids, stage, unstage
 
 TABLES: Final = (Tenant, User, Site, Asset, WorkOrder, Task, Ticket, AttendanceRecord)
 BATCH: Final = 5_000
+MANY: Final = 50_000
+"""From so many work orders on, building the indexes at the end saves more than it costs."""
+
 Tick = Callable[[int], None]
 Numbered = Sequence[tuple[int, Life]]
 
@@ -110,7 +114,7 @@ class Organisation:
 
     def _record_lives(self, model: type[models.Model], lives: Numbered) -> None:
         if lives:
-            rng = self.plan.chance(f"history of {model.__name__} {lives[0][1].steps[0].at}")
+            rng = self.plan.chance(f"history of {model.__name__} {lives[0][1].start}")
             correlations = (f"{rng.getrandbits(128):032x}" for _ in iter(int, 1))
             self._record(entry for pk, life in lives for entry in entries_of_life(model, pk, life, correlations))
 
@@ -127,8 +131,10 @@ def seed(plans: Sequence[Plan], password: str, histories: int, tick: Tick) -> in
     with transaction.atomic():
         _check_references_at_once()
         stage(AuditEntry)
-        for plan, numbers in zip(plans, ids, strict=True):
-            Organisation(plan, password, histories, tick, numbers, _create_tenant(plan, numbers[Tenant])).write()
+        many = sum(plan.sizes.work_orders for plan in plans) >= MANY
+        with built_afterwards(WorkOrder) if many else nullcontext():
+            for plan, numbers in zip(plans, ids, strict=True):
+                Organisation(plan, password, histories, tick, numbers, _create_tenant(plan, numbers[Tenant])).write()
         entries = unstage(AuditEntry, ("at", "entity_kind", "entity_id", "entity_version"))
     analyze((*TABLES, AuditEntry))
     return entries

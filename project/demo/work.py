@@ -94,15 +94,17 @@ def tasks(plan: Plan, cast: Cast, orders: Sequence[tuple[int, Life]]) -> list[Li
             pk, order = rng.choice(orders)
             status = next(decks[WorkOrderStatus(order.entity.status)])
             end = order.entity.completed_at or plan.now
-            start = order.steps[0].at + (end - order.steps[0].at) * (rng.random() / 4)
+            start = order.start + (end - order.start) * (rng.random() / 4)
             lives.append(_task(plan, cast, (order.entity.asset_id, pk), status, (start, end), rng))
-    return sorted(lives, key=lambda life: life.steps[0].at)
+    return sorted(lives, key=lambda life: life.start)
 
 
 def another(people: list[Person], person: Person, rng: random.Random) -> Person:
     """Return one of the people, but not this person unless there is nobody else."""
-    others = [each for each in people if each.pk != person.pk]
-    return rng.choice(others or people)
+    other = rng.choice(people)
+    while other is person and len(people) > 1:
+        other = rng.choice(people)
+    return other
 
 
 def description(rng: random.Random) -> str:
