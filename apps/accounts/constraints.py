@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.models.constraints import BaseConstraint
+from django.db.models.functions import Upper
 
 
 class SameTenant(BaseConstraint):
@@ -86,6 +88,11 @@ def one_of(field: str, choices: type[models.TextChoices], name: str) -> models.C
 def not_blank(field: str, name: str) -> models.CheckConstraint:
     """Return the check that a text column holds more than white space."""
     return models.CheckConstraint(condition=models.Q(**{f"{field}__regex": r"\S"}), name=name)
+
+
+def contains_index(field: str, name: str) -> GinIndex:
+    """Return the index by which texts that contain others are found, in capitals or not (`__icontains`)."""
+    return GinIndex(models.F("tenant"), OpClass(Upper(field), name="gin_trgm_ops"), name=name)
 
 
 def required_in(field: str, states: Sequence[str], name: str) -> models.CheckConstraint:

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from apps.accounts.constraints import SameTenant, not_blank, one_of, required_in
+from apps.accounts.constraints import SameTenant, contains_index, not_blank, one_of, required_in
 from apps.accounts.fields import Reference
 from apps.lifecycle.models import NumberedEntity
 from apps.lifecycle.priority import Priority, priority_rank
@@ -84,6 +84,7 @@ class Ticket(NumberedEntity):
             models.Index(fields=["asset", "id"], name="ticket_asset"),
             models.Index(fields=["work_order", "id"], name="ticket_work_order"),
             models.Index(fields=["assignee", "id"], name="ticket_assignee"),
+            contains_index("subject", "ticket_subject_contains"),
         ]
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 
-from apps.accounts.constraints import SameTenant, not_blank, one_of, required_in
+from apps.accounts.constraints import SameTenant, contains_index, not_blank, one_of, required_in
 from apps.accounts.fields import Reference
 from apps.lifecycle.models import WorkflowEntity
 
@@ -71,6 +71,7 @@ class Task(WorkflowEntity):
             models.Index(fields=["asset", "id"], name="task_asset"),
             models.Index(fields=["assignee", "id"], name="task_assignee"),
             models.Index(fields=["assignee", "due_at", "id"], name="task_assignee_due"),
+            contains_index("title", "task_title_contains"),
         ]
 
     def __str__(self) -> str:

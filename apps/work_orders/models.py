@@ -5,7 +5,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 
-from apps.accounts.constraints import SameTenant, not_blank, one_of, required_in
+from apps.accounts.constraints import SameTenant, contains_index, not_blank, one_of, required_in
 from apps.accounts.fields import Reference
 from apps.lifecycle.models import NumberedEntity
 from apps.lifecycle.priority import Priority, priority_rank
@@ -93,6 +93,7 @@ class WorkOrder(NumberedEntity):
             models.Index(fields=["assignee", "id"], name="workorder_assignee"),
             models.Index(fields=["assignee", "due_at", "id"], name="workorder_assignee_due"),
             models.Index(fields=["requested_by", "id"], name="workorder_requested_by"),
+            contains_index("title", "workorder_title_contains"),
         ]
 
     def __str__(self) -> str:
