@@ -18,6 +18,9 @@ from apps.work_orders.models import WorkOrder
 
 from .rows import Row
 
+MANY: Final = 100
+"""So many new assets at once change what the planner should know: a fresh table looks empty to it."""
+
 TYPES: Final = ("int8", "text", "text", "text", "text", "text", "text", "timestamptz")
 TABLES: Final = """
 CREATE TEMPORARY TABLE import_row (line bigint, external_id text, site_code text, asset_code text, title text,
@@ -149,6 +152,8 @@ class _Batch:
             _model("asset")(tenant_id=self._tenant_id, code=code, name=code, site_id=site) for code, site in missing
         ]
         _model("asset").objects.bulk_create(assets, ignore_conflicts=True)
+        if len(missing) >= MANY:
+            self._run("ANALYZE {asset}")
         return len(missing)
 
     def _insert(self) -> int:
