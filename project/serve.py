@@ -107,9 +107,9 @@ def say_where() -> None:
 
 def production_server() -> list[str]:
     """Return the command of the production server."""
-    # No more threads than a worker has database connections: none waits for one. Granian warns of many.
-    threads = min(settings.DATABASE_POOL_SIZE, 2 * CORES + 1)
-    return ["project.server", HOST, PORT, WORKERS, str(threads)]
+    # No more at once than a worker has database connections: none waits for one while it holds up others.
+    at_once = min(settings.DATABASE_POOL_SIZE, 2 * CORES + 1)
+    return ["project.server", HOST, PORT, WORKERS, str(at_once)]
 
 
 def development_server() -> list[str]:

@@ -1,4 +1,7 @@
-"""The production server, in a process that knows nothing of Django: `python -m` this HOST PORT WORKERS THREADS."""
+"""The production server, in a process that knows nothing of Django: `python -m` this HOST PORT WORKERS AT_ONCE.
+
+AT_ONCE is how many requests Django works on at once in each worker. docs/decisions/0003-web-server.md tells why so.
+"""
 
 import os
 import signal
@@ -10,21 +13,23 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 LONGEST_REQUEST = 20  # seconds that a request in hand may take once the server is told to stop
+THREADS = 64  # of a worker, made as needed: clients that are slow to send hold one each (see project.intake)
 
 
-def main(host: str, port: str, workers: str, threads: str) -> None:
+def main(host: str, port: str, workers: str, at_once: str) -> None:
     """Serve until told to stop."""
+    os.environ["AT_ONCE"] = at_once  # for the workers
     server = Granian(
         "project.worker:application",
         address=host,
         port=int(port),
         interface=Interfaces.WSGI,
         workers=int(workers),
-        blocking_threads=int(threads),
+        blocking_threads=THREADS,
         websockets=False,
         respawn_failed_workers=True,
         workers_kill_timeout=LONGEST_REQUEST,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,  # it warns of so many threads, and of killing workers that have just ended
     )
     if os.isatty(0):  # closing the terminal ends the server; elsewhere this signal has granian reload
         server.on_startup(partial(signal.signal, signal.SIGHUP, server.signal_handler_interrupt))

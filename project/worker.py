@@ -1,4 +1,4 @@
-"""The application as a worker process of granian runs it: `project.wsgi`, with a clean end.
+"""The application as a worker process of granian runs it: `project.wsgi`, with a request's turn and a clean end.
 
 A worker that is signalled twice hangs until granian's main process kills it: once by the terminal or the service
 manager, which signal the whole group, and again by that main process. And a main process that is killed leaves its
@@ -6,6 +6,7 @@ workers behind, with the port. So here one thread takes all signals and hands on
 one when the main process dies (Linux only).
 """
 
+import os
 import signal
 import threading
 import time
@@ -30,6 +31,9 @@ signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)  # every thread started from h
 threading.Thread(target=hand_on_first_signal, daemon=True).start()
 die_with_parent(signal.SIGTERM)
 
-from project.wsgi import application  # noqa: E402 - its threads are to inherit the mask
+from project import wsgi  # noqa: E402 - its threads are to inherit the mask
+from project.intake import in_turn  # noqa: E402 - beside it
+
+application = in_turn(wsgi.application, at_once=int(os.environ["AT_ONCE"]))
 
 __all__ = ["application"]

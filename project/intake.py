@@ -1,0 +1,65 @@
+"""How a request reaches Django in a worker: whole, in its turn, with few others beside it."""
+
+import io
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+Respond = Callable[..., Any]
+Application = Callable[[dict[str, Any], Respond], Iterable[bytes]]
+
+LONGEST_BODY = 1 << 20  # bytes; Django refuses a longer one by its declared length, unread
+
+
+def in_turn(application: Application, at_once: int) -> Application:
+    """Let so many requests at once into the application, each when its body is here.
+
+    A client on a bad network may take seconds to send it: that holds a thread, of which there are plenty, and neither
+    a turn nor a database connection. More requests at once would only share one interpreter, and all be late.
+    """
+    turns = Turns(at_once)
+
+    def take(environ: dict[str, Any], respond: Respond) -> Iterable[bytes]:
+        declared = environ.get("CONTENT_LENGTH") or "0"
+        if declared.isdecimal() and 0 < int(declared) <= LONGEST_BODY:
+            environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(declared)))
+        with turns.turn():
+            return application(environ, respond)
+
+    return take
+
+
+class Turns:
+    """So many turns at once; who waits longest is next, which a semaphore does not promise."""
+
+    def __init__(self, at_once: int) -> None:
+        """Start with all of them free."""
+        self._free, self._waiting, self._mutex = at_once, deque[threading.Lock](), threading.Lock()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for a turn, have it, and hand it on."""
+        self._await()
+        try:
+            yield
+        finally:
+            self._hand_on()
+
+    def _await(self) -> None:
+        with self._mutex:
+            if self._free:
+                self._free -= 1
+                return
+            signal = threading.Lock()
+            signal.acquire()
+            self._waiting.append(signal)
+        signal.acquire()
+
+    def _hand_on(self) -> None:
+        with self._mutex:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
