@@ -23,7 +23,7 @@ def test_the_readme_shows_the_machines_as_they_are() -> None:
 def test_every_variable_that_settings_read_is_documented() -> None:
     read = set(re.findall(r"env\.\w+\(\s*\"(\w+)\"", (ROOT / "project" / "settings.py").read_text()))
     for module in (ROOT / "project").rglob("*.py"):
-        read |= set(re.findall(r"environ\.get\(\"([A-Z_]+)\"", module.read_text()))
+        read |= set(re.findall(r"os\.environ\.get\(\"([A-Z_]+)\"", module.read_text()))
     assert {name for name in read - {"MAKELEVEL"} if f"`{name}`" not in OPERATORS} == set()
 
 
