@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from apps.accounts.roles import Role
 from apps.attendance.workflow import AttendanceRecordStatus
+from apps.helpdesk.deadlines import deadlines
 from apps.helpdesk.workflow import TicketStatus
 from apps.lifecycle.actors import Actor
 from apps.lifecycle.priority import Priority
@@ -33,12 +34,6 @@ STATES: Final = {
 }
 """Fiftieths of the older and of the newer half."""
 
-PROMISES: Final = {
-    Priority.CRITICAL: (timedelta(hours=1), timedelta(hours=4)),
-    Priority.HIGH: (timedelta(hours=4), timedelta(days=1)),
-    Priority.MEDIUM: (timedelta(days=1), timedelta(days=3)),
-    Priority.LOW: (timedelta(days=3), timedelta(days=7)),
-}
 RAISED_AN_ORDER, KNOWN_ASSET, TAKEN = 0.25, 0.5, 0.6
 DAYS: Final = 30
 PAID_DAYS: Final = 14
@@ -98,7 +93,6 @@ def attendance_records(plan: Plan, cast: Cast) -> list[Life]:
 def _ticket(index: int, plan: Plan, created: datetime, priority: Priority, rng: random.Random) -> Row:
     category, complaint = rng.choice(COMPLAINTS)
     first, last = rng.choice(FIRST_NAMES), rng.choice(LAST_NAMES)
-    answer, solution = PROMISES[priority]
     return {
         "subject": complaint.format(place=fill(rng.choice(PLACES_IN_HOUSE), rng)),
         "description": description(rng),
@@ -108,8 +102,7 @@ def _ticket(index: int, plan: Plan, created: datetime, priority: Priority, rng: 
         "requester_email": f"{first}.{last}@tenants.{plan.slug}.example".lower(),
         "requester_phone": f"+44 20 7946 {index % 1000:04d}",  # never given to a subscriber
         "assignee_id": None,
-        "response_due_at": created + answer,
-        "resolution_due_at": created + solution,
+        **deadlines(priority, created)._asdict(),
         "resolved_at": None,
     }
 

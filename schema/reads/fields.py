@@ -3,7 +3,7 @@
 None of them queries when it is resolved: `plan` reads the declarations, `fetch` gets everything before.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, dataclass_transform
 
@@ -27,7 +27,15 @@ ANNOTATIONS: Final = "annotations"
 REFERENCES: Final = "_references"
 """The attribute of a fetched row that holds what its node references refer to, each by the key of its selection."""
 
+PageKey = tuple[int, ...]
+"""Which selection a page or a reference answers: the identities of its field nodes, of which an alias has its own."""
+
 Annotations = Mapping[str, Callable[[str], Combinable]]
+
+
+def page_key(nodes: Iterable[Any]) -> PageKey:
+    """Return the key under which what these field nodes select is kept with its row."""
+    return tuple(id(node) for node in nodes)
 
 
 class Column(StrawberryDjangoField):
@@ -98,8 +106,7 @@ def node_reference(*, description: str) -> Any:
     """Declare a field that is a node of any type."""
 
     def resolve(root: strawberry.Parent[Any], info: strawberry.Info) -> Node | None:
-        key = tuple(id(node) for node in info._raw_info.field_nodes)
-        found: Node | None = root.__dict__[REFERENCES][key]
+        found: Node | None = root.__dict__[REFERENCES][page_key(info._raw_info.field_nodes)]
         return found
 
     return NodeReference(description=description, base_resolver=StrawberryResolver(resolve))

@@ -14,10 +14,10 @@ from schema.errors import BadRequestError
 
 from .arguments import PageArguments
 from .fetch import Page, at, count_nested_rows, count_rows, fetch_nested_pages, fetch_page, rows_of, settle
-from .fields import REFERENCES, Node, NodeList
+from .fields import REFERENCES, Node, NodeList, page_key
 from .global_id import GlobalId
 from .pages import EMPTY, Connection, publish_page
-from .plan import NestedList, Plan, Reference, ResolveInfo, Selections, page_key
+from .plan import NestedList, Plan, Reference, ResolveInfo, Selections
 
 PAGES: Final = "_pages"
 """The attribute of a fetched row that holds the pages of the lists nested in it."""

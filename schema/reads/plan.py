@@ -18,14 +18,11 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
-from .fields import ANNOTATIONS, COLUMNS, Column, NodeList, NodeReference
+from .fields import ANNOTATIONS, COLUMNS, Column, NodeList, NodeReference, PageKey, page_key
 
 TYPENAME: Final = "__typename"
 
 ResolveInfo = GraphQLResolveInfo[Any]
-
-PageKey = tuple[int, ...]
-"""Which selection of a list a page answers: the identities of its field nodes, of which an alias has its own."""
 
 Place = tuple[str, PageKey]
 """A selection and the path of the rows it is of. Under several aliases of a row, a fragment's list is one."""
@@ -151,11 +148,6 @@ class Selections:
         assert isinstance(connection_type, GraphQLObjectType)
         arguments = self.arguments(node_type, group)
         return NestedList(owner, page_key(item.node for item in group), declared, arguments, group, connection_type)
-
-
-def page_key(nodes: Iterable[Any]) -> PageKey:
-    """Return the key under which the page for these field nodes is kept."""
-    return tuple(id(node) for node in nodes)
 
 
 def declaration(node_type: GraphQLObjectType, name: str) -> StrawberryField:
