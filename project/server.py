@@ -18,7 +18,7 @@ THREADS = 64  # of a worker, made as needed: clients that are slow to send hold 
 
 def main(host: str, port: str, workers: str, at_once: str) -> None:
     """Serve until told to stop."""
-    os.environ["AT_ONCE"] = at_once  # for the workers
+    os.environ |= {"AT_ONCE": at_once, "SERVER_PID": str(os.getpid())}  # for the workers
     server = Granian(
         "project.worker:application",
         address=host,

@@ -14,12 +14,15 @@ import time
 from project.embedded.processes import die_with_parent
 
 ENDINGS = {signal.SIGINT, signal.SIGTERM}
+SERVER_PID = int(os.environ["SERVER_PID"])
 
 
 def hand_on_first_signal() -> None:
     """Wait for the first signal to end, and call what granian has set to handle it in this worker."""
     received = signal.Signals(signal.sigwait(ENDINGS))
     while (handler := signal.getsignal(received)) == MAIN_HANDLERS[received]:
+        if os.getppid() != SERVER_PID:
+            os._exit(1)  # it was killed, and no request is in hand
         time.sleep(0.02)  # still starting: the handler is the one inherited from the main process
     if callable(handler):
         handler(received, None)
@@ -29,7 +32,7 @@ MAIN_HANDLERS = {sign: signal.getsignal(sign) for sign in ENDINGS}
 signal.signal(signal.SIGHUP, signal.SIG_IGN)  # to reload is for the main process to say
 signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)  # every thread started from here on inherits this
 threading.Thread(target=hand_on_first_signal, daemon=True).start()
-die_with_parent(signal.SIGTERM)
+die_with_parent(signal.SIGTERM, SERVER_PID)
 
 from project import wsgi  # noqa: E402 - its threads are to inherit the mask
 from project.intake import in_turn  # noqa: E402 - beside it
