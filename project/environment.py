@@ -66,10 +66,14 @@ def make_venv() -> None:
 
 
 def install(requirements: Path) -> None:
-    """Install exactly what the file names, each package checked against its hash."""
+    """Install exactly what the file names, each package checked against its hash.
+
+    The file names every package that is needed, and `pip check` in CI proves it; pip is not to look for more: for
+    `coverage[toml]` it would take a newer release than the one pinned as `coverage`, and refuse it for want of a hash.
+    """
     say(f"Installing {requirements.relative_to(ROOT)} (a minute the first time)")
     command = [str(PYTHON), "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-input"]
-    command += ["--root-user-action=ignore", "--require-hashes", "--requirement", str(requirements)]
+    command += ["--root-user-action=ignore", "--no-deps", "--require-hashes", "--requirement", str(requirements)]
     if subprocess.run(command, check=False).returncode:
         sys.exit(f"workgraph: pip could not install {requirements.relative_to(ROOT)}; its reason is above.")
 
