@@ -8,7 +8,7 @@ from apps.accounts.roles import Role
 
 from .enums import publish
 from .reads.connection import connection
-from .reads.fields import Node, column, entity
+from .reads.fields import Entity, Node, column, entity
 from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, UniqueTextLookup, filter_input
 from .reads.ordering import order_input
 
@@ -40,16 +40,13 @@ class UserOrder:
 
 
 @entity(models.User)
-class User(Node):
+class User(Entity):
     email: auto
     name: auto
     phone: auto
     role: Role
     is_active: bool = column(graphql_name="active")
     tenant: Tenant = column(description="The tenant that the person belongs to.")
-    version: int
-    created_at: auto
-    updated_at: auto
     assigned_work_orders = connection(
         "WorkOrder", "schema.work_orders", column="assignee_id", description="The work orders assigned to the person."
     )

@@ -8,8 +8,9 @@ from apps.assets import models
 from apps.assets.models import AssetStatus
 
 from .enums import publish
+from .mutations import entity_mutations
 from .reads.connection import connection
-from .reads.fields import Node, entity
+from .reads.fields import Entity, entity
 from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, UniqueTextLookup, filter_input
 from .reads.ordering import order_input
 
@@ -32,16 +33,13 @@ class SiteOrder:
 
 
 @entity(models.Site)
-class Site(Node):
+class Site(Entity):
     code: auto
     name: auto
     timezone: auto
     latitude: auto
     longitude: auto
     geofence_radius: int
-    version: int
-    created_at: auto
-    updated_at: auto
     assets = connection("Asset", "schema.assets", column="site_id", description="The assets on the site.")
     work_orders = connection(
         "WorkOrder", "schema.work_orders", column="site_id", description="The work orders on the site."
@@ -72,19 +70,19 @@ class AssetOrder:
 
 
 @entity(models.Asset)
-class Asset(Node):
+class Asset(Entity):
     code: auto
     name: auto
     category: auto
     status: AssetStatus
     site: Site
     parent: Self | None
-    version: int
-    created_at: auto
-    updated_at: auto
     children = connection("Asset", "schema.assets", column="parent_id", description="The assets that are part of it.")
     work_orders = connection(
         "WorkOrder", "schema.work_orders", column="asset_id", description="The work orders on the asset."
     )
     tasks = connection("Task", "schema.tasks", column="asset_id", description="The tasks on the asset.")
     tickets = connection("Ticket", "schema.tickets", column="asset_id", description="The tickets about the asset.")
+
+
+mutations = [*entity_mutations(models.Site, Site), *entity_mutations(models.Asset, Asset)]

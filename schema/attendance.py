@@ -1,18 +1,23 @@
 """Attendance records."""
 
-from strawberry import auto
+from typing import Any
 
-from apps.attendance import models
+from strawberry import UNSET, auto
+
+from apps.attendance import models, presence
 from apps.attendance.workflow import AttendanceRecordStatus
 
 from .accounts import User, UserFilter, UserOrder
 from .assets import Site, SiteFilter, SiteOrder
 from .audit import history
 from .enums import publish
+from .inputs import KEY, TARGET, entered, item_of, make, optional, values_of
 from .lifecycle import workflow_fields
-from .reads.fields import Node, entity
+from .mutations import mutation, update_mutation, workflow_mutations
+from .reads.fields import Entity, entity
 from .reads.lookups import ChoiceLookup, IdLookup, TimeLookup, filter_input
 from .reads.ordering import order_input
+from .refusals import ERRORS, PermissionDenied, ValidationFailed
 
 publish(AttendanceRecordStatus)
 
@@ -42,7 +47,7 @@ class AttendanceRecordOrder:
 
 
 @entity(models.AttendanceRecord)
-class AttendanceRecord(Node):
+class AttendanceRecord(Entity):
     person: User
     site: Site
     status: AttendanceRecordStatus
@@ -53,8 +58,46 @@ class AttendanceRecord(Node):
     distance_metres: auto
     within_geofence: bool | None
     note: auto
-    version: int
-    created_at: auto
-    updated_at: auto
     available_actions, actions = workflow_fields(models.AttendanceRecord)
     history = history(models.AttendanceRecord)
+
+
+CHECK_IN = {
+    **entered(models.AttendanceRecord, ("site",), required=True),
+    "latitude": optional(float, "Where you are: degrees north, WGS 84."),
+    "longitude": optional(float, "Where you are: degrees east, WGS 84."),
+    **entered(models.AttendanceRecord, ("note",)),
+    **KEY,
+}
+CHECK_OUT = {**TARGET, **entered(models.AttendanceRecord, ("note",)), **KEY}
+
+
+def _check_in(actor: User, given: Any) -> models.AttendanceRecord:
+    position = tuple(None if value is UNSET else value for value in (given.latitude, given.longitude))
+    values = values_of(models.AttendanceRecord, given, ("site", "note"))
+    return presence.check_in(values, position, actor=actor)
+
+
+def _check_out(actor: User, given: Any) -> models.AttendanceRecord:
+    values = values_of(models.AttendanceRecord, given, ("note",))
+    return presence.check_out(item_of(models.AttendanceRecord, given), values, actor=actor)
+
+
+mutations = [
+    mutation(
+        "checkIn",
+        "Note that you have come to a site, and how far from it you are.",
+        make("CheckInInput", "Where you are.", CHECK_IN),
+        _check_in,
+        (AttendanceRecord, ValidationFailed, PermissionDenied),
+    ),
+    mutation(
+        "checkOut",
+        "Note that you have left a site.",
+        make("CheckOutInput", "Which attendance record ends now.", CHECK_OUT),
+        _check_out,
+        (AttendanceRecord, *ERRORS),
+    ),
+    update_mutation(models.AttendanceRecord, AttendanceRecord),
+    *workflow_mutations(models.AttendanceRecord, AttendanceRecord),
+]

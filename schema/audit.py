@@ -14,7 +14,7 @@ from strawberry.scalars import JSON
 from strawberry.utils.str_converters import to_camel_case
 
 from apps.audit import models
-from apps.audit.models import AuditSource
+from apps.accounts.origin import AuditSource
 
 from .accounts import User, UserFilter
 from .enums import publish
@@ -49,20 +49,15 @@ def _relations(kind: str) -> dict[str, str]:
     return {column.name: column.related_model.__name__ for column in columns}
 
 
+def published_change(kind: str, field: str, before: Any, after: Any) -> dict[str, Any]:
+    """Return what clients see of a change of an entity's field, as it stands in the trail."""
+    target = _relations(kind).get(field)
+    shown = [encode_id(target, value) if target and isinstance(value, int) else value for value in (before, after)]
+    return {"field": to_camel_case(field), "before": shown[0], "after": shown[1]}
+
+
 def _changes(root: strawberry.Parent[models.AuditEntry]) -> list[FieldChange]:
-    relations = _relations(root.entity_kind)
-
-    def published(name: str, value: Any) -> Any:
-        return encode_id(relations[name], value) if name in relations and isinstance(value, int) else value
-
-    return [
-        FieldChange(
-            field=to_camel_case(change["field"]),
-            before=published(change["field"], change.get("before")),
-            after=published(change["field"], change.get("after")),
-        )
-        for change in root.changes
-    ]
+    return [FieldChange(**published_change(root.entity_kind, **change)) for change in root.changes]
 
 
 @filter_input(models.AuditEntry, "Which entries of the audit trail to list.")

@@ -8,8 +8,10 @@ from django.conf import settings
 from graphql import GraphQLError, OperationDefinitionNode
 from strawberry.extensions import DisableIntrospection, ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
+from strawberry.tools import create_type
 from strawberry.types import ExecutionContext
 
+from . import assets, attendance, tasks, tickets, work_orders
 from .accounts import User
 from .attendance import AttendanceRecord
 from .context import Context
@@ -47,6 +49,19 @@ class Query:
         return info.context.actor  # type: ignore[return-value]
 
 
+Mutation = create_type(
+    "Mutation",
+    [
+        *work_orders.mutations,
+        *tasks.mutations,
+        *tickets.mutations,
+        *attendance.mutations,
+        *assets.mutations,
+    ],
+    description="What can be done.",
+)
+
+
 class OneOperation(SchemaExtension):
     """Run no operation that was not named, when there are several."""
 
@@ -75,6 +90,7 @@ class Schema(strawberry.Schema):
 
 schema = Schema(
     query=Query,
+    mutation=Mutation,
     types=[AttendanceRecord, Task, Ticket],
     extensions=extensions(),
     config=StrawberryConfig(disable_field_suggestions=not settings.INTROSPECTION),

@@ -10,7 +10,8 @@ from .assets import Asset, AssetFilter, AssetOrder
 from .audit import history
 from .enums import publish
 from .lifecycle import workflow_fields
-from .reads.fields import Node, entity
+from .mutations import entity_mutations, workflow_mutations
+from .reads.fields import Entity, entity
 from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, filter_input
 from .reads.ordering import order_input
 from .work_orders import WorkOrder, WorkOrderFilter
@@ -47,7 +48,7 @@ class TaskOrder:
 
 
 @entity(models.Task)
-class Task(Node):
+class Task(Entity):
     title: auto
     description: auto
     status: TaskStatus
@@ -57,8 +58,8 @@ class Task(Node):
     scheduled_at: auto
     due_at: auto
     completed_at: auto
-    version: int
-    created_at: auto
-    updated_at: auto
     available_actions, actions = workflow_fields(models.Task)
     history = history(models.Task)
+
+
+mutations = [*entity_mutations(models.Task, Task), *workflow_mutations(models.Task, Task)]

@@ -15,7 +15,8 @@ from .assets import Asset, AssetFilter, AssetOrder, Site, SiteFilter, SiteOrder
 from .audit import history
 from .enums import publish
 from .lifecycle import workflow_fields
-from .reads.fields import Node, computed, entity
+from .mutations import entity_mutations, workflow_mutations
+from .reads.fields import Entity, computed, entity
 from .reads.lookups import ChoiceLookup, IdLookup, NumberLookup, TextLookup, TimeLookup, filter_input
 from .reads.ordering import order_input
 from .work_orders import WorkOrder, WorkOrderFilter
@@ -65,7 +66,7 @@ class TicketOrder:
 
 
 @entity(models.Ticket)
-class Ticket(Node):
+class Ticket(Entity):
     number: str = computed("serial", description="The number people use: T-000123.")
     subject: auto
     description: auto
@@ -89,8 +90,8 @@ class Ticket(Node):
         description="A promised time has passed: unanswered past the response, or unsolved past the resolution.",
     )
     resolved_at: auto
-    version: int
-    created_at: auto
-    updated_at: auto
     available_actions, actions = workflow_fields(models.Ticket)
     history = history(models.Ticket)
+
+
+mutations = [*entity_mutations(models.Ticket, Ticket), *workflow_mutations(models.Ticket, Ticket)]

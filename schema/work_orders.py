@@ -12,8 +12,9 @@ from .assets import Asset, AssetFilter, AssetOrder, Site, SiteFilter, SiteOrder
 from .audit import history
 from .enums import publish
 from .lifecycle import workflow_fields
+from .mutations import entity_mutations, workflow_mutations
 from .reads.connection import connection
-from .reads.fields import Node, computed, entity
+from .reads.fields import Entity, computed, entity
 from .reads.lookups import ChoiceLookup, IdLookup, NumberLookup, TextLookup, TimeLookup, UniqueTextLookup, filter_input
 from .reads.ordering import order_input
 
@@ -59,7 +60,7 @@ class WorkOrderOrder:
 
 
 @entity(models.WorkOrder)
-class WorkOrder(Node):
+class WorkOrder(Entity):
     number: str = computed("serial", description="The number people use: WO-000123.")
     title: auto
     description: auto
@@ -74,12 +75,12 @@ class WorkOrder(Node):
     completed_at: auto
     closed_at: auto
     external_id: auto
-    version: int
-    created_at: auto
-    updated_at: auto
     tasks = connection("Task", "schema.tasks", column="work_order_id", description="The tasks of the work order.")
     tickets = connection(
         "Ticket", "schema.tickets", column="work_order_id", description="The tickets it was raised from."
     )
     available_actions, actions = workflow_fields(models.WorkOrder)
     history = history(models.WorkOrder)
+
+
+mutations = [*entity_mutations(models.WorkOrder, WorkOrder), *workflow_mutations(models.WorkOrder, WorkOrder)]

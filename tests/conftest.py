@@ -1,10 +1,12 @@
 """What every test can ask for."""
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import Client, override_settings
 
 from apps.accounts.models import Tenant, User
@@ -20,6 +22,28 @@ Ask = Callable[..., Answer]
 def fast_passwords() -> Iterator[None]:
     """Hash passwords in no time; production's hasher takes a good part of a second, on purpose."""
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_audit_log() -> Iterator[None]:
+    """Keep the tests' changes out of the audit log; tests of the log make one of their own."""
+    logger = logging.getLogger("workgraph.audit")
+    handlers, logger.handlers = logger.handlers, []
+    yield
+    logger.handlers = handlers
+
+
+@pytest.fixture(autouse=True, scope="session")
+def emptied_between_tests() -> Iterator[None]:
+    """Let tests that commit empty the audit trail afterwards, which its trigger refuses to everybody else."""
+    flush = DatabaseOperations.sql_flush
+
+    def with_leave(*args: Any, **options: Any) -> list[str]:
+        return ["SET LOCAL workgraph.audit_retention = 'on'", *flush(*args, **options)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseOperations, "sql_flush", with_leave)
         yield
 
 

@@ -1,18 +1,34 @@
-"""Who is asking: each request gets a user, and its queries that user's tenant."""
+"""Who is asking: each request gets a user, its queries that user's tenant, and its changes and log lines an origin."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack
 from typing import Final
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from .origin import AuditSource, Origin, new_correlation_id, origin_scope, sent_by
 from .tenancy import all_tenants, tenant_scope
 from .tokens import find_token, note_use
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
 SCHEME: Final = "bearer"
+CORRELATION_HEADER: Final = "X-Correlation-ID"
+
+
+def correlation(get_response: Handler) -> Handler:
+    """Give the request a correlation id, the client's if it sent a well-formed one, and send it back."""
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        chosen = new_correlation_id(request.headers.get(CORRELATION_HEADER, ""))
+        source = AuditSource.ADMIN if _in_admin_site(request) else AuditSource.GRAPHQL
+        with origin_scope(Origin(source, command="nobody signed in", correlation_id=chosen)):
+            response = get_response(request)
+        response[CORRELATION_HEADER] = chosen
+        return response
+
+    return handle
 
 
 def bearer_token(get_response: Handler) -> Handler:
@@ -36,7 +52,10 @@ def bearer_token(get_response: Handler) -> Handler:
 
 
 def tenancy(get_response: Handler) -> Handler:
-    """Run the request in the scope of its user's tenant; without a user no tenant's row can be reached."""
+    """Run the request in the scope of its user's tenant, its changes made by the user.
+
+    Without a user no tenant's row can be reached.
+    """
 
     def handle(request: HttpRequest) -> HttpResponse:
         with _scope(request):
@@ -51,9 +70,14 @@ def unauthenticated(message: str) -> JsonResponse:
     return JsonResponse({"errors": [error]}, status=401, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
 
 
-def _scope(request: HttpRequest) -> AbstractContextManager[None]:
-    user = request.user
-    if not user.is_authenticated:
-        return nullcontext()
-    in_admin_site = request.path_info.startswith(f"/{settings.ADMIN_PATH}")
-    return all_tenants() if user.is_superuser and in_admin_site else tenant_scope(user.tenant_id)
+def _scope(request: HttpRequest) -> AbstractContextManager[object]:
+    user, scope = request.user, ExitStack()
+    if user.is_authenticated:
+        everything = user.is_superuser and _in_admin_site(request)
+        scope.enter_context(all_tenants() if everything else tenant_scope(user.tenant_id))
+        scope.enter_context(origin_scope(sent_by(user.pk, user.tenant_id)))
+    return scope
+
+
+def _in_admin_site(request: HttpRequest) -> bool:
+    return request.path_info.startswith(f"/{settings.ADMIN_PATH}")

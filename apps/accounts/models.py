@@ -9,6 +9,7 @@ from django.db.models.functions import Lower
 
 from .constraints import SameTenant, not_blank, one_of
 from .fields import Reference
+from .guarded import GuardedManager
 from .records import TenantOwned, Versioned
 from .roles import Role
 from .tenancy import TenantManager
@@ -17,11 +18,13 @@ from .tenancy import TenantManager
 class Tenant(Versioned):
     """An organisation; every other row belongs to one."""
 
+    public_text = ("slug", "name")
+
     slug = models.SlugField(max_length=63, unique=True, help_text="The tenant's short name in commands and addresses.")
     name = models.CharField(max_length=200, help_text="The organisation's name.")
 
     objects = TenantManager["Tenant"](column="id")
-    unscoped = models.Manager["Tenant"]()
+    unscoped = GuardedManager["Tenant"]()
 
     class Meta:
         """Names are shown; slugs are typed."""
@@ -60,6 +63,9 @@ class UserManager(TenantManager["User"], BaseUserManager["User"]):
 class User(TenantOwned, AbstractBaseUser):
     """A person of a tenant, who logs in with an e-mail address and a password."""
 
+    personal, public_text = ("email", "phone", "password"), ("name",)
+    bookkeeping = ("last_login",)
+
     email = models.EmailField(
         unique=True, help_text="In lower case; unique among all tenants, as it is what one logs in with."
     )
@@ -70,7 +76,7 @@ class User(TenantOwned, AbstractBaseUser):
     is_superuser = models.BooleanField("operator", default=False, help_text="Sees every tenant in the admin site.")
 
     objects: ClassVar[UserManager] = UserManager()
-    unscoped: ClassVar[models.Manager["User"]] = models.Manager()
+    unscoped: ClassVar[GuardedManager["User"]] = GuardedManager()
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar = ["name", "tenant"]
@@ -112,6 +118,9 @@ class User(TenantOwned, AbstractBaseUser):
 
 class ApiToken(TenantOwned):
     """A bearer token of a user; only its hash is stored."""
+
+    personal, public_text = ("digest",), ("name",)
+    bookkeeping = ("last_used_at",)
 
     user = Reference(User, models.CASCADE, related_name="api_tokens", help_text="Whom the token stands for.")
     name = models.CharField(max_length=100, blank=True, help_text="What the token is for.")

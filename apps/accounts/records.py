@@ -1,17 +1,52 @@
-"""What every row has: version and times, and an owner."""
+"""What every row has: version and times, an owner, and a memory of what the database holds of it."""
 
-from typing import Any, ClassVar
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any, ClassVar, Final, NamedTuple, Self
 
 from concurrency.fields import AutoIncVersionField
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from .guarded import GuardedManager
 from .tenancy import TenantManager
+
+IDENTITY: Final = frozenset({"id", "tenant", "serial", "version", "created_at", "updated_at"})
+"""Columns that say which row it is and how often it changed; what people change is in the others."""
+
+
+EMPTY: Final = (None, "")
+
+
+class FieldChange(NamedTuple):
+    """What a change did to one column: the name of the field, the column's value before and after."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+class UnversionedSaveError(TypeError):
+    """Raised when a row is saved that was read without its version, so that nobody could tell whether it is stale."""
+
+    def __init__(self, model: type[models.Model]) -> None:
+        """Say what to do."""
+        super().__init__(f"This {model.__name__} was read without its version: name it in `only()`, or read it whole.")
 
 
 class Versioned(models.Model):
-    """A row that people edit: its version starts at 1 and rises by 1 with each change."""
+    """A row that people edit: its version starts at 1 and rises by 1 with each change.
+
+    Each text column is classified: `personal` is never shown in the audit trail, `free_text` is searched for personal
+    data first, `public_text` is shown as it is. `bookkeeping` columns are no part of the record: they change without
+    a version and without an audit entry.
+    """
+
+    personal: ClassVar[tuple[str, ...]] = ()
+    free_text: ClassVar[tuple[str, ...]] = ()
+    public_text: ClassVar[tuple[str, ...]] = ()
+    bookkeeping: ClassVar[tuple[str, ...]] = ()
 
     id = models.BigAutoField(primary_key=True)
     version = AutoIncVersionField(help_text="Starts at 1 and rises by 1 with each change.")
@@ -22,10 +57,91 @@ class Versioned(models.Model):
         auto_now=True, db_default=Now(), editable=False, help_text="When it was last changed."
     )
 
+    unscoped = GuardedManager[Any]()
+    """Every tenant's rows; `test_architecture` names the few modules that may use it."""
+
+    _loaded: tuple[Iterable[str], Sequence[Any]] = (), ()
+
     class Meta:
         """No table of its own."""
 
         abstract = True
+        base_manager_name = "unscoped"
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Iterable[str], values: Sequence[Any]) -> Self:
+        """Make an instance of a row, and let it remember the row's values."""
+        row = super().from_db(db, field_names, values)  # type: ignore[arg-type]
+        row._loaded = field_names, values
+        return row
+
+    def refresh_from_db(self, using: str | None = None, fields: Any = None, from_queryset: Any = None) -> None:
+        """Read the row again, and remember its values."""
+        super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
+        self.remember(fields)
+
+    def save(
+        self,
+        *,
+        force_insert: bool | tuple[Any, ...] = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Iterable[str] | None = None,
+    ) -> None:
+        """Save the row on top of the version that was read, and no other.
+
+        Raises RecordModifiedError when the row has changed since, DatabaseError when it is gone, UnversionedSaveError
+        when it was read without its version.
+        """
+        known = not self._state.adding
+        if known and "version" in self.get_deferred_fields():
+            raise UnversionedSaveError(type(self))
+        if update_fields:  # django-concurrency checks and raises the version only if it is among them
+            update_fields = {*update_fields, "version", "updated_at"}
+        super().save(
+            force_insert=force_insert,
+            force_update=force_update or (known and not force_insert),  # a row that is gone must not come back
+            using=using,
+            update_fields=update_fields,
+        )
+        self.remember(update_fields)
+
+    def remember(self, fields: Iterable[str] | None = None) -> None:
+        """Take the present values, of all fields or of those with these names, for what the database holds."""
+        held = self.loaded()
+        for field in self._meta.concrete_fields:
+            if field.attname in self.__dict__ and (fields is None or field.name in fields):
+                held[field.attname] = self.__dict__[field.attname]
+        self._loaded = tuple(held), tuple(held.values())
+
+    def loaded(self) -> dict[str, Any]:
+        """Return what the database holds of the row, by column, as far as this instance knows."""
+        return dict(zip(*self._loaded, strict=True))
+
+    def changes(self, fields: Iterable[str] | None = None) -> list[FieldChange]:
+        """Return how the row differs from what the database held, in all recorded fields or in those among these."""
+        found = differences(type(self), self.loaded(), self.__dict__)
+        return found if fields is None else [change for change in found if change.field in fields]
+
+
+def differences(model: type[models.Model], before: dict[str, Any], after: dict[str, Any]) -> list[FieldChange]:
+    """Return how two states of a row differ, given by their columns; what the second does not name is left out.
+
+    A column that the first does not name was empty; an empty text is nothing.
+    """
+    return [
+        FieldChange(name, old, new)
+        for name, column in recorded_columns(model)
+        if column in after and (old := before.get(column)) != (new := after[column]) and not (old in EMPTY and new in EMPTY)
+    ]
+
+
+@cache
+def recorded_columns(model: type[models.Model]) -> tuple[tuple[str, str], ...]:
+    """Return the name and the column of each field that the audit trail records."""
+    left_out = IDENTITY | set(getattr(model, "bookkeeping", ()))
+    fields = [field for field in model._meta.concrete_fields if not field.generated and field.name not in left_out]
+    return tuple((field.name, field.attname) for field in fields)
 
 
 class TenantOwned(Versioned):
@@ -34,8 +150,6 @@ class TenantOwned(Versioned):
     tenant = models.ForeignKey("accounts.Tenant", models.PROTECT, db_index=False, related_name="+", editable=False)
 
     objects = TenantManager[Any]()
-    unscoped = models.Manager[Any]()
-    """Every tenant's rows; `test_architecture` names the few modules that may use it."""
 
     class Meta:
         """The target of `constraints.SameTenant`, and the index of the default order."""

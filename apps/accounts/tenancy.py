@@ -13,6 +13,8 @@ from typing import Final, TypeVar
 
 from django.db import models
 
+from .guarded import GuardedManager
+
 M_co = TypeVar("M_co", bound=models.Model, covariant=True)
 
 ALL_TENANTS: Final = 0
@@ -60,7 +62,7 @@ def current_tenant(model: type[models.Model]) -> int:
     return scope
 
 
-class TenantManager(models.Manager[M_co]):
+class TenantManager(GuardedManager[M_co]):
     """The manager that shows the rows of the tenant in scope and no other."""
 
     def __init__(self, column: str = "tenant_id") -> None:

@@ -1,16 +1,28 @@
 """Sites, and the assets that stand on them."""
 
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 
 from apps.accounts.constraints import SameTenant, not_blank, one_of
 from apps.accounts.fields import Reference
+from apps.lifecycle.actors import ADMIN, SUPERVISOR
+from apps.lifecycle.editing import Editing
 from apps.lifecycle.models import Entity
 
 MAX_LATITUDE, MAX_LONGITUDE = 90.0, 180.0
+
+
+def is_timezone(name: str) -> None:
+    """Raise ValidationError unless there is a time zone of this name."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+        raise ValidationError("There is no such time zone. Write an IANA name, as Europe/Oslo.") from error
 
 
 class AssetStatus(models.TextChoices):
@@ -24,9 +36,16 @@ class AssetStatus(models.TextChoices):
 class Site(Entity):
     """A place where work is done, with the circle within which people check in."""
 
+    editing: ClassVar = Editing(
+        ADMIN, ("code", "name", "timezone", "latitude", "longitude", "geofence_radius")
+    )
+    public_text = ("code", "name", "timezone")
+
     code = models.CharField(max_length=40, help_text="The site's short name, unique in the tenant.")
     name = models.CharField(max_length=200, help_text="The site's name.")
-    timezone = models.CharField(max_length=64, default="UTC", help_text="An IANA name, as Europe/Oslo.")
+    timezone = models.CharField(
+        max_length=64, default="UTC", validators=[is_timezone], help_text="An IANA name, as Europe/Oslo."
+    )
     latitude = models.FloatField(
         null=True,
         blank=True,
@@ -56,6 +75,7 @@ class Site(Entity):
                 condition=Q(latitude__isnull=True, longitude__isnull=True)
                 | Q(latitude__range=(-MAX_LATITUDE, MAX_LATITUDE), longitude__range=(-MAX_LONGITUDE, MAX_LONGITUDE)),
                 name="site_position_on_earth",
+                violation_error_message="Enter both latitude and longitude, or neither.",
             ),
             models.CheckConstraint(condition=Q(geofence_radius__gte=1), name="site_radius_positive"),
         ]
@@ -68,6 +88,9 @@ class Site(Entity):
 
 class Asset(Entity):
     """A machine, room or part that work is done on."""
+
+    editing: ClassVar = Editing(SUPERVISOR, ("code", "name", "category", "status", "site", "parent"))
+    public_text = ("code", "name", "category")
 
     code = models.CharField(max_length=40, help_text="The asset's short name, unique in the tenant.")
     name = models.CharField(max_length=200, help_text="The asset's name.")
@@ -90,7 +113,11 @@ class Asset(Entity):
             not_blank("code", "asset_code_not_blank"),
             not_blank("name", "asset_name_not_blank"),
             one_of("status", AssetStatus, "asset_status_known"),
-            models.CheckConstraint(condition=Q(parent__isnull=True) | ~Q(parent=F("id")), name="asset_not_own_parent"),
+            models.CheckConstraint(
+                condition=Q(parent__isnull=True) | ~Q(parent=F("id")),
+                name="asset_not_own_parent",
+                violation_error_message="An asset can't be part of itself.",
+            ),
             SameTenant(field="site", name="asset_site_tenant"),
             SameTenant(field="parent", name="asset_parent_tenant"),
         ]

@@ -8,6 +8,8 @@ from django.db.models import F, Q
 
 from apps.accounts.constraints import SameTenant, one_of, required_in
 from apps.accounts.fields import Reference
+from apps.lifecycle.actors import SUPERVISOR
+from apps.lifecycle.editing import Editing
 from apps.lifecycle.models import WorkflowEntity
 
 from .workflow import MACHINE, AttendanceRecordStatus
@@ -17,6 +19,8 @@ class AttendanceRecord(WorkflowEntity):
     """When a person was at a site, and from how far away they said so."""
 
     machine: ClassVar = MACHINE
+    editing: ClassVar = Editing(SUPERVISOR, ("checked_in_at", "checked_out_at", "note"))
+    personal, free_text = ("check_in_latitude", "check_in_longitude"), ("note",)
 
     person = Reference(settings.AUTH_USER_MODEL, related_name="attendance_records", help_text="Who was there.")
     site = Reference("assets.Site", related_name="attendance_records", help_text="Where the person was.")
@@ -56,11 +60,13 @@ class AttendanceRecord(WorkflowEntity):
             models.CheckConstraint(
                 condition=Q(checked_out_at__isnull=True) | Q(checked_out_at__gte=F("checked_in_at")),
                 name="attendance_out_after_in",
+                violation_error_message="People leave after they came: the check-out lies before the check-in.",
             ),
             models.CheckConstraint(
                 condition=Q(check_in_latitude__isnull=True, check_in_longitude__isnull=True)
                 | Q(check_in_latitude__range=(-90.0, 90.0), check_in_longitude__range=(-180.0, 180.0)),
                 name="attendance_position_on_earth",
+                violation_error_message="Enter both latitude and longitude, or neither.",
             ),
             models.CheckConstraint(
                 condition=Q(distance_metres__isnull=True) | Q(distance_metres__gte=0),

@@ -1,6 +1,6 @@
 """The audit trail."""
 
-from typing import ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from django.conf import settings
 from django.db import models
@@ -9,16 +9,46 @@ from django.utils import timezone
 
 from apps.accounts.constraints import SameTenant, one_of
 from apps.accounts.fields import Reference
+from apps.accounts.origin import AuditSource
 from apps.accounts.tenancy import TenantManager
 
 
-class AuditSource(models.TextChoices):
-    """By which door a change came in."""
+class AppendOnlyError(TypeError):
+    """Raised when an entry of the audit trail would be changed or deleted."""
 
-    GRAPHQL = "graphql", "A GraphQL operation"
-    REST = "rest", "A REST request"
-    ADMIN = "admin", "The admin site"
-    COMMAND = "command", "A command of the operator"
+    def __init__(self) -> None:
+        """Say what removes entries."""
+        super().__init__("Entries of the audit trail are never changed; `manage.py prune_audit` removes old ones.")
+
+
+class AppendOnlyQuerySet(models.QuerySet["AuditEntry"]):
+    """Entries that stay as they were written; PostgreSQL holds it by a trigger."""
+
+    def update(self, **_: Any) -> NoReturn:
+        """Raise AppendOnlyError."""
+        raise AppendOnlyError
+
+    def delete(self) -> NoReturn:
+        """Raise AppendOnlyError."""
+        raise AppendOnlyError
+
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def bulk_update(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Raise AppendOnlyError."""
+        raise AppendOnlyError
+
+
+class EntryManager(TenantManager["AuditEntry"]):
+    """The entries of the tenant in scope."""
+
+    _queryset_class = AppendOnlyQuerySet
+
+
+class AllEntriesManager(models.Manager["AuditEntry"]):
+    """The entries of every tenant."""
+
+    _queryset_class = AppendOnlyQuerySet
 
 
 class AuditEntry(models.Model):
@@ -44,8 +74,8 @@ class AuditEntry(models.Model):
     operation_id = models.UUIDField(null=True, help_text="What the changes of one bulk have in common.")
     source = models.CharField(max_length=20, choices=AuditSource, help_text="By which door the change came in.")
 
-    objects = TenantManager["AuditEntry"]()
-    unscoped = models.Manager["AuditEntry"]()
+    objects = EntryManager()
+    unscoped = AllEntriesManager()
 
     class Meta:
         """Newest first."""
@@ -66,3 +96,16 @@ class AuditEntry(models.Model):
     def __str__(self) -> str:
         """Return what was done to which entity."""
         return f"{self.action} {self.entity_kind} {self.entity_id}"
+
+    def save(self, **options: Any) -> None:
+        """Write a new entry.
+
+        Raises AppendOnlyError for one that is there already.
+        """
+        if not self._state.adding:
+            raise AppendOnlyError
+        super().save(**{**options, "force_insert": True})
+
+    def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Raise AppendOnlyError."""
+        raise AppendOnlyError

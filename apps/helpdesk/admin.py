@@ -8,7 +8,6 @@ from django.http import HttpRequest
 from apps.accounts.adminsite.lists import NameFilter, choice, code
 from apps.lifecycle.admin import WorkflowAdmin
 
-from .deadlines import deadlines
 from .models import Ticket
 
 STATUS = choice("status")
@@ -46,6 +45,5 @@ class TicketAdmin(WorkflowAdmin):
 
     def save_model(self, request: HttpRequest, obj: Ticket, form: Any, change: bool) -> None:
         """Save the ticket; its deadlines follow from its priority, counted from when it was reported."""
-        if not change or "priority" in form.changed_data:
-            obj.response_due_at, obj.resolution_due_at = deadlines(obj.priority, obj.created_at)
+        obj.settle(form.changed_data)
         super().save_model(request, obj, form, change)

@@ -1,5 +1,6 @@
 """Helpdesk tickets."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import ClassVar
 
@@ -10,9 +11,12 @@ from django.utils import timezone
 
 from apps.accounts.constraints import SameTenant, contains_index, not_blank, one_of, required_in
 from apps.accounts.fields import Reference
+from apps.lifecycle.actors import SUPERVISOR, TECHNICIAN
+from apps.lifecycle.editing import WORKER, Editing
 from apps.lifecycle.models import NumberedEntity
 from apps.lifecycle.priority import Priority, priority_rank
 
+from .deadlines import deadlines
 from .workflow import MACHINE, TicketStatus
 
 SOLVED = [TicketStatus.RESOLVED, TicketStatus.CLOSED]
@@ -22,6 +26,26 @@ class Ticket(NumberedEntity):
     """What somebody reported, and by when they were promised an answer."""
 
     machine: ClassVar = MACHINE
+    personal = ("requester_name", "requester_email", "requester_phone")
+    free_text = ("subject", "description", "category")
+    editing: ClassVar = Editing(
+        TECHNICIAN,
+        (
+            "subject",
+            "description",
+            "priority",
+            "category",
+            "requester_name",
+            "requester_email",
+            "requester_phone",
+            "site",
+            "asset",
+            "assignee",
+            "work_order",
+        ),
+        only={"assignee": SUPERVISOR},
+        fits={"assignee": WORKER},
+    )
     number_prefix, number_kind = "T", "ticket"
 
     subject = models.CharField(max_length=200, help_text="What is the matter, in a line.")
@@ -90,6 +114,11 @@ class Ticket(NumberedEntity):
     def __str__(self) -> str:
         """Return the ticket's number and subject."""
         return f"{self.number} {self.subject}"
+
+    def settle(self, changed: Collection[str]) -> None:
+        """Promise an answer and a solution, counted from when the matter was reported."""
+        if "priority" in changed or self.response_due_at is None:
+            self.response_due_at, self.resolution_due_at = deadlines(self.priority, self.created_at)
 
     @property
     def sla_breached(self) -> bool:

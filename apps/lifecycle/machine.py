@@ -146,6 +146,10 @@ class Machine:
         """Return the row for an action from a state, or None."""
         return next((each for each in self._leaving.get(state, ()) if each.action == action), None)
 
+    def ways(self, action: str) -> tuple[Transition, ...]:
+        """Return every row for an action, whatever the state it starts from."""
+        return tuple(each for each in self.transitions if each.action == action)
+
     def next_state(self, action: str, state: str) -> str | None:
         """Return the name of the state an action leads to from a state, or None where it can't start."""
         way = self.transition(action, state)
@@ -197,7 +201,7 @@ class Machine:
         return {(action, state): self._wrong_state(action, state) for action, state in pairs}
 
     def _wrong_state(self, action: str, state: str) -> Verdict:
-        ways = [each for each in self.transitions if each.action == action]
+        ways = self.ways(action)
         states = either(_values(state for each in ways for state in each.from_states))
         reason = f"To {action.lower()}, the status must be {states}; it is {state}."
         return Verdict(action, ways[0].requires_comment, Refusal.WRONG_STATE, reason)

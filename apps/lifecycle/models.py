@@ -1,23 +1,38 @@
 """What every entity that people work on has."""
 
 import re
+from collections.abc import Collection
 from typing import ClassVar
 
 from django.apps import apps
+from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
+from apps.accounts.constraints import SameTenant
+from apps.accounts.fields import Reference
 from apps.accounts.records import TenantOwned
 
+from .actors import Actor
+from .editing import Editing
 from .machine import Machine
 
 
 class Entity(TenantOwned):
     """A versioned row of a tenant that people create and edit."""
 
+    editing: ClassVar[Editing]
+
     class Meta(TenantOwned.Meta):
         """No table of its own."""
 
         abstract = True
+
+    def begin(self, actor: Actor) -> None:
+        """Set what follows from who creates it; in memory, before it is written."""
+
+    def settle(self, changed: Collection[str]) -> None:
+        """Set what follows from other fields when these have changed; in memory, before they are written."""
 
 
 class WorkflowEntity(Entity):
@@ -62,3 +77,34 @@ class NumberedEntity(WorkflowEntity):
 def workflow_models() -> list[type[WorkflowEntity]]:
     """Return the models that have a machine, in the order of the installed apps."""
     return [model for model in apps.get_models() if issubclass(model, WorkflowEntity)]
+
+
+class IdempotencyKey(models.Model):
+    """What a mutation with this key did, so that a retry answers the same and does nothing.
+
+    The row is written in the transaction of the work. So it is there exactly if the work is, and a second request with
+    the same key waits for the first.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    tenant = models.ForeignKey("accounts.Tenant", models.CASCADE, db_index=False, related_name="+")
+    user = Reference(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    key = models.CharField(max_length=200)
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of the operation and its input, in hex.")
+    outcome = models.JSONField(null=True, help_text="What the mutation did.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    unscoped = models.Manager["IdempotencyKey"]()
+
+    class Meta:
+        """A key is its user's own."""
+
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user", "key"], name="idempotencykey_unique"),
+            SameTenant(field="user", name="idempotencykey_user_tenant"),
+        ]
+        indexes: ClassVar = [models.Index(fields=["created_at"], name="idempotencykey_age")]
+
+    def __str__(self) -> str:
+        """Return the key."""
+        return self.key

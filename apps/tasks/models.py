@@ -4,9 +4,12 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from apps.accounts.constraints import SameTenant, contains_index, not_blank, one_of, required_in
 from apps.accounts.fields import Reference
+from apps.lifecycle.actors import TECHNICIAN
+from apps.lifecycle.editing import WORKER, Editing, Fit
 from apps.lifecycle.models import WorkflowEntity
 
 from .workflow import MACHINE, OPEN, TaskStatus
@@ -14,10 +17,22 @@ from .workflow import MACHINE, OPEN, TaskStatus
 DONE = [TaskStatus.COMPLETED, TaskStatus.APPROVED]
 
 
+UNFINISHED = Fit(
+    ~Q(status__in=["COMPLETED", "CLOSED", "CANCELLED"]),
+    "Choose a work order that is still to be done: this one is completed, closed or cancelled.",
+)
+
+
 class Task(WorkflowEntity):
     """A step of a work order, or a job of its own, that one person does."""
 
     machine: ClassVar = MACHINE
+    free_text = ("title", "description")
+    editing: ClassVar = Editing(
+        TECHNICIAN,
+        ("title", "description", "work_order", "asset", "scheduled_at", "due_at"),
+        fits={"assignee": WORKER, "work_order": UNFINISHED},
+    )
     OPEN: ClassVar = OPEN
     """The states of a task that is still to be done."""
 

@@ -7,6 +7,8 @@ from django.db import models
 
 from apps.accounts.constraints import SameTenant, contains_index, not_blank, one_of, required_in
 from apps.accounts.fields import Reference
+from apps.lifecycle.actors import SUPERVISOR, TECHNICIAN, Actor
+from apps.lifecycle.editing import WORKER, Editing
 from apps.lifecycle.models import NumberedEntity
 from apps.lifecycle.priority import Priority, priority_rank
 
@@ -19,6 +21,13 @@ class WorkOrder(NumberedEntity):
     """A piece of work to be approved, done and closed."""
 
     machine: ClassVar = MACHINE
+    free_text, public_text = ("title", "description"), ("external_id",)
+    editing: ClassVar = Editing(
+        TECHNICIAN,
+        ("title", "description", "priority", "site", "asset", "assignee", "due_at", "external_id"),
+        only={"assignee": SUPERVISOR},
+        fits={"assignee": WORKER},
+    )
     number_prefix, number_kind = "WO", "work_order"
     has_open_task: bool
     """Computed by the queries that fetch the machine's annotations."""
@@ -99,3 +108,7 @@ class WorkOrder(NumberedEntity):
     def __str__(self) -> str:
         """Return the order's number and title."""
         return f"{self.number} {self.title}"
+
+    def begin(self, actor: Actor) -> None:
+        """Let whoever creates the order be the one who asked for the work."""
+        self.requested_by_id = actor.pk

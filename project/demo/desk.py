@@ -3,11 +3,12 @@
 import random
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from math import asin, cos, degrees, radians, sin, sqrt
+from math import cos, degrees, radians, sin
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from apps.accounts.roles import Role
+from apps.attendance.geofence import EARTH_RADIUS, distance_metres
 from apps.attendance.workflow import AttendanceRecordStatus
 from apps.helpdesk.deadlines import deadlines
 from apps.helpdesk.workflow import TicketStatus
@@ -45,7 +46,6 @@ UNPAID: Final = {
     AttendanceRecordStatus.APPROVED: 4,
     AttendanceRecordStatus.REJECTED: 1,
 }
-EARTH_RADIUS_METRES: Final = 6_371_008.8
 NO_POSITION, ELSEWHERE = 0.1, 0.06
 
 
@@ -152,20 +152,13 @@ def _position(site: Row, rng: random.Random) -> Row:
     radius = site["geofence_radius"]
     away = radius * (1.5 + 20 * rng.random() if rng.random() < ELSEWHERE else 0.6 * rng.random())
     bearing = radians(360 * rng.random())
-    north, east = degrees(away * cos(bearing) / EARTH_RADIUS_METRES), degrees(away * sin(bearing) / EARTH_RADIUS_METRES)
+    north, east = degrees(away * cos(bearing) / EARTH_RADIUS), degrees(away * sin(bearing) / EARTH_RADIUS)
     here = site["latitude"], site["longitude"]
     there = round(here[0] + north, 6), round(here[1] + east / cos(radians(here[0])), 6)
-    distance = round(_metres(here, there), 1)
+    distance = round(distance_metres(here, there), 1)
     return {
         "check_in_latitude": there[0],
         "check_in_longitude": there[1],
         "distance_metres": distance,
         "within_geofence": distance <= radius,
     }
-
-
-def _metres(here: tuple[float, float], there: tuple[float, float]) -> float:
-    """Return the great-circle distance, by the haversine formula."""
-    (lat1, lon1), (lat2, lon2) = (map(radians, here), map(radians, there))
-    half = sin((lat2 - lat1) / 2) ** 2 + cos(lat1) * cos(lat2) * sin((lon2 - lon1) / 2) ** 2
-    return 2 * EARTH_RADIUS_METRES * asin(sqrt(half))

@@ -4,6 +4,7 @@ None of them queries when it is resolved: `plan` reads the declarations, `fetch`
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any, Final, dataclass_transform
 
@@ -83,6 +84,15 @@ class Node:
     """An object with a global id."""
 
     id: strawberry.ID = IdField(description="Unique in the whole API; send it back to name this object.")  # type: ignore[assignment]
+
+
+@strawberry.interface(description="An object that people edit: each change raises its version by one.")
+class Entity(Node):
+    """A node that has a version."""
+
+    version: int = Column(description="Starts at 1 and rises by 1 with each change; send back the one you saw.")
+    created_at: datetime = Column(description="When it was created.")
+    updated_at: datetime = Column(description="When it was last changed.")
 
 
 @dataclass_transform(kw_only_default=True)

@@ -1,0 +1,14 @@
+"""What every line of a log carries."""
+
+import logging
+
+from .origin import correlation_id
+
+
+class CorrelationFilter(logging.Filter):
+    """Let a log's format name the request that a line belongs to, as `{correlation_id}`."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add the correlation id to the line; a dash outside of any request."""
+        record.correlation_id = correlation_id() or "-"
+        return True

@@ -1,0 +1,117 @@
+"""Who listens: every change of a record leaves its entry in the same transaction, by whatever way it was made."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+from django.db import connection, transaction
+from django.db.models.signals import post_delete, post_save, pre_save
+from django.utils import timezone
+
+from apps.accounts.models import Tenant
+from apps.accounts.origin import current_origin
+from apps.accounts.records import Versioned, differences
+from apps.lifecycle.actors import Actor, SystemActor
+from apps.lifecycle.signals import CREATE, DELETE, UPDATE, Change, ChangeSet, entities_changed
+
+from .log import write_log
+from .redaction import scrub, shown
+
+INSERT = """
+INSERT INTO audit_auditentry (tenant_id, at, actor_id, command, comment, correlation_id, operation_id, source,
+    action, entity_kind, entity_id, entity_version, changes)
+SELECT %s, %s, %s, %s, %s, %s, %s, %s, action, kind, id, version, changes::jsonb
+FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::int[], %s::text[]) AS u (action, kind, id, version, changes)
+"""
+
+
+class Who(NamedTuple):
+    """Who made a change: the key of a user of the tenant, or the name of a command."""
+
+    actor_id: int | None
+    command: str
+
+
+def listen() -> None:
+    """Start to record what the services tell, and what is saved or deleted by the ORM."""
+    entities_changed.connect(record_changes, dispatch_uid="audit")
+    for signal, receiver in ((pre_save, know_before), (post_save, record_save), (post_delete, record_delete)):
+        signal.connect(receiver, dispatch_uid="audit")
+
+
+def record_changes(changed: ChangeSet, **_: Any) -> None:
+    """Record what the services did."""
+    who = _who(changed.actor)
+    record(changed.changes, at=changed.at, who=who, comment=changed.comment, operation_id=changed.operation_id)
+
+
+def know_before(sender: Any, instance: Any, raw: bool = False, **_: Any) -> None:
+    """Let a row that is saved without having been read know what it was."""
+    if _is_recorded(sender) and instance.pk is not None and not instance.loaded() and not raw:
+        stored = sender._base_manager.filter(pk=instance.pk).values().first()
+        if stored:
+            instance._loaded = tuple(stored), tuple(stored.values())
+
+
+def record_save(sender: Any, instance: Any, created: bool, update_fields: Any = None, **_: Any) -> None:
+    """Record what the ORM saved: by the admin site, a shell, a command."""
+    if _is_recorded(sender):
+        change = Change(instance, CREATE if created else UPDATE, instance.changes(update_fields))
+        record([change], at=instance.updated_at, who=_who_saves(instance))
+
+
+def record_delete(sender: Any, instance: Any, **_: Any) -> None:
+    """Record what the ORM deleted; with a tenant goes the trail in which that could stand."""
+    if _is_recorded(sender) and sender is not Tenant:
+        before = instance.loaded()
+        change = Change(instance, DELETE, differences(sender, before, dict.fromkeys(before)))
+        record([change], at=timezone.now(), who=_who_saves(instance))
+
+
+def record(
+    changes: Sequence[Change], *, at: datetime, who: Who, comment: str = "", operation_id: UUID | None = None
+) -> None:
+    """Write an entry for each change, by one statement; once that is committed, write the log."""
+    entries = [(c.action, type(c.entity).__name__, c.entity.pk, c.entity.version, _fields(c)) for c in changes]
+    tenant, origin = _tenant_of(changes[0].entity), current_origin()
+    shared = (tenant, at, *who, scrub(comment), origin.correlation_id, operation_id, origin.source.value)
+    *columns, fields = zip(*entries, strict=True)
+    texts = [orjson.dumps(each).decode() for each in fields]
+    with connection.cursor() as cursor:
+        cursor.execute(INSERT, [*shared, *map(list, columns), texts])
+    transaction.on_commit(partial(write_log, shared, entries))
+
+
+def _fields(change: Change) -> list[dict[str, Any]]:
+    model = type(change.entity)
+    return [
+        {"field": name, "before": shown(model, name, before), "after": shown(model, name, after)}
+        for name, before, after in change.fields
+    ]
+
+
+def _is_recorded(sender: Any) -> bool:
+    return issubclass(sender, Versioned)
+
+
+def _tenant_of(entity: Versioned) -> int:
+    return int(entity.pk if isinstance(entity, Tenant) else entity.tenant_id)  # type: ignore[attr-defined]
+
+
+def _who(actor: Actor) -> Who:
+    return Who(None, actor.name[:100]) if isinstance(actor, SystemActor) else Who(actor.pk, "")
+
+
+def _who_saves(entity: Versioned) -> Who:
+    """Return who saves or deletes by the ORM: the user of the request, or the program.
+
+    An operator of another tenant is told by number: the tenant's people must not learn of others'.
+    """
+    origin = current_origin()
+    if origin.user_id is None:
+        return Who(None, origin.command)
+    stranger = origin.user_tenant_id != _tenant_of(entity)
+    return Who(None, f"operator {origin.user_id}") if stranger else Who(origin.user_id, "")

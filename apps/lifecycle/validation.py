@@ -1,0 +1,140 @@
+"""From what somebody entered to what a column can hold, or a sentence that says why it can't."""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, models
+from django.db.models import Q
+
+from apps.accounts.constraints import SameTenant
+
+from .editing import Fit
+from .errors import Problem, ValidationFailedError
+from .models import Entity
+
+MAX_COMMENT: Final = 10_000
+"""How many characters a comment may have."""
+
+CONTROL: Final = "Take out the NUL character, or half a surrogate pair."
+
+
+def enter(entity: Entity, values: Mapping[str, Any]) -> None:
+    """Set fields of an entity in memory, given by name; a reference by the key of what it leads to.
+
+    None clears a field. Raises ValidationFailedError with everything that is wrong.
+    """
+    problems: list[Problem] = []
+    for name, value in values.items():
+        field: Any = entity._meta.get_field(name)
+        try:
+            setattr(entity, field.attname, _reference(entity, field, value) if field.is_relation else clean(field, value))
+        except ValidationError as error:
+            problems += [Problem(field.attname, message) for message in error.messages]
+    if problems:
+        raise ValidationFailedError(problems)
+
+
+def clean(field: Any, value: Any) -> Any:
+    """Return what a column holds for a value that somebody entered.
+
+    Raises ValidationError with a sentence for each thing that is wrong with it.
+    """
+    value = value.value if isinstance(value, Enum) else value
+    if isinstance(value, str):
+        check_text(value)
+    if value is None or value == "":
+        return _nothing(field)
+    if isinstance(value, datetime):
+        return _moment(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValidationError("Enter a finite number.")
+    return field.clean(value, None)
+
+
+def check_text(value: str) -> None:
+    """Raise ValidationError for characters that PostgreSQL can't hold."""
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValidationError(CONTROL)
+
+
+def comment_problems(comment: str) -> list[Problem]:
+    """Return what is wrong with a comment."""
+    if len(comment) > MAX_COMMENT:
+        return [Problem("comment", f"A comment may have {MAX_COMMENT} characters; this one has {len(comment)}.")]
+    try:
+        check_text(comment)
+    except ValidationError as error:
+        return [Problem("comment", message) for message in error.messages]
+    return []
+
+
+@contextmanager
+def violations_refused(model: type[models.Model]) -> Iterator[None]:
+    """Refuse what a constraint of the model's table refuses, in words, and with the column it is about."""
+    try:
+        yield
+    except IntegrityError as error:
+        name = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None)
+        found = [constraint for constraint in model._meta.constraints if constraint.name == name]
+        if not found:
+            raise
+        raise ValidationFailedError([_violation(model, found[0])]) from error
+
+
+def _violation(model: type[models.Model], constraint: Any) -> Problem:
+    if isinstance(constraint, SameTenant):
+        return Problem(_column(model, constraint.field), _nowhere(model._meta.get_field(constraint.field)))
+    if isinstance(constraint, models.UniqueConstraint):
+        return Problem(_column(model, constraint.fields[-1]), "This is taken already. Choose another.")
+    first = next(_names(constraint.condition)).split("__")[0]
+    return Problem(_column(model, first), str(constraint.get_violation_error_message()))
+
+
+def _column(model: type[models.Model], name: str) -> str:
+    field: Any = model._meta.get_field(name)
+    return str(field.attname)
+
+
+def _names(condition: Q) -> Iterator[str]:
+    for child in condition.children:
+        if isinstance(child, Q):
+            yield from _names(child)
+        elif isinstance(child, tuple):
+            yield child[0]
+
+
+def _nothing(field: Any) -> Any:
+    if field.null:
+        return None
+    if field.blank and field.empty_strings_allowed:
+        return ""
+    raise ValidationError("This can't be empty.")
+
+
+def _moment(value: datetime) -> datetime:
+    try:
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError as error:
+        raise ValidationError("Enter a time in the years 1 to 9999.") from error
+
+
+def _reference(entity: Entity, field: Any, key: int | None) -> int | None:
+    if key is None:
+        empty: int | None = _nothing(field)
+        return empty
+    fit: Fit | None = entity.editing.fits.get(field.name)
+    found = field.related_model._default_manager.filter(pk=key)
+    if not found.exists():
+        raise ValidationError(_nowhere(field))
+    if fit and not found.filter(fit.condition).exists():
+        raise ValidationError(fit.otherwise)
+    return key
+
+
+def _nowhere(field: Any) -> str:
+    return f"There is no {field.related_model._meta.verbose_name} with this id."

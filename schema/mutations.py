@@ -1,0 +1,209 @@
+"""The mutations of every entity, read off its model and machine: create, update, transition, transition in bulk.
+
+Each makes one call of the domain. What it answers is read by the plan of a list, inside the transaction that wrote it.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Annotated, Any, Union
+
+import strawberry
+from strawberry import UNSET
+from strawberry.types.field import StrawberryField
+
+from apps.lifecycle import services
+from apps.lifecycle.errors import RefusedError
+from apps.lifecycle.idempotency import Done, Request, once
+from apps.lifecycle.models import Entity, WorkflowEntity
+from apps.lifecycle.services import Report
+
+from .context import Context
+from .inputs import (
+    bulk_input,
+    carried,
+    create_input,
+    input_values,
+    item_of,
+    items_of,
+    text_of,
+    transition_input,
+    update_input,
+    values_of,
+)
+from .lifecycle import action_enum
+from .reads.global_id import GlobalId, encode_id
+from .reads.lists import fetch_nodes
+from .reads.plan import Selections
+from .refusals import ERRORS, MutationError, NotFound, PermissionDenied, ValidationFailed, publish_refusals
+
+Info = strawberry.Info[Context, None]
+Work = Callable[[Any, Any], Any]
+"""What a mutation does: with the actor, by the input."""
+
+
+@strawberry.type(description="What became of one item of a bulk.")
+class BulkItemResult:
+    """A Result as clients see it."""
+
+    id: strawberry.ID = strawberry.field(description="The entity's id, as you sent it.")
+    ok: bool = strawberry.field(
+        description="It went through, or in a dry run would have. False without an error: held back because of others."
+    )
+    status: str | None = strawberry.field(description="The entity's status after the operation; null if there is none.")
+    version: int | None = strawberry.field(
+        description="The entity's version after the operation; null if there is none."
+    )
+    error: MutationError | None = strawberry.field(description="Why it did not go through; null if it is not to blame.")
+
+
+@strawberry.type(description="What became of the items of a bulk, in the input's order.")
+class BulkTransitionReport:
+    """A Report as clients see it."""
+
+    operation_id: strawberry.ID = strawberry.field(description="What the audit entries of this bulk have in common.")
+    dry_run: bool = strawberry.field(description="Nothing was changed; this is what would have been.")
+    requested: int = strawberry.field(description="How many items were sent.")
+    succeeded: int = strawberry.field(description="How many went through, or in a dry run would have.")
+    failed: int = strawberry.field(
+        description="How many were refused. With REJECT_ALL one refusal holds back the others, which count as neither."
+    )
+    results: list[BulkItemResult] = strawberry.field(description="One result for each item, in the input's order.")
+
+
+def entity_mutations(model: type[Entity], node: Any) -> list[StrawberryField]:
+    """Return the mutations that create and edit an entity."""
+    return [create_mutation(model, node), update_mutation(model, node)]
+
+
+def workflow_mutations(model: type[WorkflowEntity], node: Any) -> list[StrawberryField]:
+    """Return the mutations that take an entity, or many, through the transitions of its machine."""
+    return [transition_mutation(model, node), bulk_mutation(model)]
+
+
+def create_mutation(model: type[Entity], node: Any) -> StrawberryField:
+    """Return the mutation that creates an entity."""
+
+    def work(actor: Any, given: Any) -> Entity:
+        return services.create(model, values_of(model, given, model.editing.fields), actor=actor)
+
+    described = f"Create a {model._meta.verbose_name}."
+    return mutation(
+        f"create{model.__name__}", described, create_input(model), work, (node, ValidationFailed, PermissionDenied)
+    )
+
+
+def update_mutation(model: type[Entity], node: Any) -> StrawberryField:
+    """Return the mutation that edits an entity."""
+
+    def work(actor: Any, given: Any) -> Entity:
+        return services.edit(
+            model,
+            item_of(model, given),
+            values_of(model, given, model.editing.fields),
+            actor=actor,
+            comment=text_of(given.comment),
+            on_conflict=given.on_conflict,
+        )
+
+    described = f"Change fields of a {model._meta.verbose_name}, on top of the version that you saw."
+    return mutation(f"update{model.__name__}", described, update_input(model), work, (node, *ERRORS))
+
+
+def transition_mutation(model: type[WorkflowEntity], node: Any) -> StrawberryField:
+    """Return the mutation that takes one entity through a transition."""
+
+    def work(actor: Any, given: Any) -> Entity:
+        return services.transition(
+            model,
+            item_of(model, given),
+            given.action.value,
+            actor=actor,
+            comment=text_of(given.comment),
+            takes=carried(model, given),
+        )
+
+    described = f"Take a {model._meta.verbose_name} from one state to another."
+    inputs = transition_input(model, action_enum(model))
+    return mutation(f"transition{model.__name__}", described, inputs, work, (node, *ERRORS))
+
+
+def bulk_mutation(model: type[WorkflowEntity]) -> StrawberryField:
+    """Return the mutation that takes many entities through a transition."""
+
+    def work(actor: Any, given: Any) -> Report:
+        return services.transition_many(
+            model,
+            items_of(model, given.items),
+            given.action.value,
+            actor=actor,
+            comment=text_of(given.comment),
+            takes=carried(model, given),
+            on_error=given.on_error,
+            dry_run=given.dry_run,
+        )
+
+    described = f"Take many {model._meta.verbose_name_plural} from one state to another, all or those that can."
+    inputs = bulk_input(model, action_enum(model))
+    answers = (BulkTransitionReport, ValidationFailed)
+    return mutation(f"bulkTransition{model.__name__}s", described, inputs, work, answers)
+
+
+def mutation(name: str, description: str, input_type: Any, work: Work, answers: Sequence[Any]) -> StrawberryField:
+    """Return a mutation that takes one input, does one work, and answers one of these types."""
+
+    def resolve(info: Info, given: Any) -> Any:
+        actor = info.context.actor
+        key = None if given.idempotency_key in {UNSET, None} else given.idempotency_key
+        request = Request(name, input_values(given), key)
+        try:
+            return once(request, actor=actor, work=partial(work, actor, given), answer=partial(_answer, info, given))
+        except RefusedError as refused:
+            return publish_refusals([refused])[0]
+
+    payload = f"{name[0].upper()}{name[1:]}Payload"
+    union = strawberry.union(payload, description=f"What `{name}` answers: what it did, or why it was refused.")
+    resolve.__annotations__ = {
+        "info": Info,
+        "given": Annotated[input_type, strawberry.argument(name="input", description="What to do.")],
+        "return": Annotated[Union[tuple(answers)], union],  # noqa: UP007 (made of a sequence)
+    }
+    resolve.__name__ = name
+    return strawberry.mutation(resolver=resolve, description=description)
+
+
+def _answer(info: Info, given: Any, done: Done[Any]) -> Any:
+    return _report(given, done.outcome) if isinstance(done.outcome, Report) else _node(info, done)
+
+
+def _node(info: Info, done: Done[Entity]) -> Entity:
+    """Return the entity with what is selected of it; for a repeated request, with its fields as the first left them."""
+    entity, selections = done.outcome, Selections.of(info._raw_info)
+    name = GlobalId(type(entity).__name__, entity.pk)
+    row: Any = fetch_nodes(selections, selections.details(), [name])[name]
+    if done.repeated:
+        for field in entity._meta.concrete_fields:
+            if not field.generated:
+                setattr(row, field.attname, getattr(entity, field.attname))
+    return row  # type: ignore[no-any-return]
+
+
+def _report(given: Any, report: Report) -> BulkTransitionReport:
+    errors = publish_refusals(result.refusal for result in report.results)
+    results = zip(given.items, report.results, errors, strict=True)
+    return BulkTransitionReport(
+        operation_id=strawberry.ID(str(report.operation_id)),
+        dry_run=report.dry_run,
+        requested=len(report.results),
+        succeeded=report.succeeded,
+        failed=report.failed,
+        results=[
+            BulkItemResult(
+                id=item.id,
+                ok=result.done,
+                status=result.entity and str(result.entity.status),
+                version=result.entity and result.entity.version,
+                error=error,
+            )
+            for item, result, error in results
+        ],
+    )
