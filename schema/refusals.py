@@ -37,10 +37,10 @@ class Named:
     def get(self, info: Any, name: GlobalId) -> Any:
         """Return one of them with what is selected of it, or None if it is gone."""
         raw = info._raw_info
-        key = page_key(raw.field_nodes)
+        key = name.type_name, page_key(raw.field_nodes)
         if key not in self._found:
-            selections = Selections.of(raw)
-            self._found[key] = fetch_nodes(selections, selections.details(), self._names)
+            selections, alike = Selections.of(raw), [each for each in self._names if each.type_name == name.type_name]
+            self._found[key] = fetch_nodes(selections, selections.details(), alike)
         return self._found[key].get(name)
 
 

@@ -20,7 +20,7 @@ HIGHEST: Final = {"latitude": 90.0, "longitude": 180.0}
 """In degrees, either way."""
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def check_in(
     values: Mapping[str, Any], position: tuple[float | None, float | None], *, actor: Actor
 ) -> AttendanceRecord:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 import orjson
@@ -80,7 +81,7 @@ def _once(request: Request, actor: User, work: Callable[[], Outcome]) -> Done[Ou
         return Done(_recall(request, actor), repeated=True)
     outcome = work()
     with connection.cursor() as cursor:
-        stored = Jsonb(store(outcome), dumps=orjson.dumps)
+        stored = Jsonb(store(outcome), dumps=partial(orjson.dumps, default=list))
         cursor.execute("UPDATE lifecycle_idempotencykey SET outcome = %s WHERE id = %s", [stored, claimed])
     return Done(outcome)
 

@@ -1,7 +1,8 @@
 """The only code that writes entities: create, edit, transition, transition_many.
 
 Each runs in a transaction: lock, judge in memory, write by one statement, tell what happened by one signal. A refusal
-is raised as a RefusedError, and nothing has been written then. They work in the tenant in scope.
+is raised as a RefusedError and ends the transaction; who would go on after one calls the service inside an `atomic()`
+of its own. They work in the tenant in scope.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -39,7 +40,7 @@ class OnConflict(TextChoices):
     MERGE = "MERGE", "It goes through on top of the present version, if none of its fields changed meanwhile"
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def create(model: type[E], values: Mapping[str, Any], *, actor: Actor, **known: Any) -> E:
     """Create an entity with what somebody entered, by field name, and what is known besides.
 
@@ -81,7 +82,7 @@ def edit(
     return amend(model, item, change, permit=permit, actor=actor, fields=values, comment=comment, merge=merge)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def amend(
     model: type[E],
     item: Item,
@@ -135,7 +136,7 @@ def transition(
     return result.entity  # type: ignore[return-value]
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def transition_many(
     model: type[W],
     items: Collection[Item],

@@ -128,11 +128,9 @@ def _reference(entity: Entity, field: Any, key: int | None) -> int | None:
         empty: int | None = _nothing(field)
         return empty
     fit: Fit | None = entity.editing.fits.get(field.name)
-    found = field.related_model._default_manager.filter(pk=key)
-    if not found.exists():
-        raise ValidationError(_nowhere(field))
-    if fit and not found.filter(fit.condition).exists():
-        raise ValidationError(fit.otherwise)
+    rows = field.related_model._default_manager.filter(pk=key)
+    if not rows.filter(fit.condition if fit else Q()).exists():
+        raise ValidationError(fit.otherwise if fit and rows.exists() else _nowhere(field))
     return key
 
 
