@@ -72,13 +72,13 @@ CHECK_IN = {
 CHECK_OUT = {**TARGET, **entered(models.AttendanceRecord, ("note",)), **KEY}
 
 
-def _check_in(actor: User, given: Any) -> models.AttendanceRecord:
-    position = tuple(None if value is UNSET else value for value in (given.latitude, given.longitude))
+def _check_in(actor: Any, given: Any) -> models.AttendanceRecord:
+    position = [None if value is UNSET else value for value in (given.latitude, given.longitude)]
     values = values_of(models.AttendanceRecord, given, ("site", "note"))
-    return presence.check_in(values, position, actor=actor)
+    return presence.check_in(values, (position[0], position[1]), actor=actor)
 
 
-def _check_out(actor: User, given: Any) -> models.AttendanceRecord:
+def _check_out(actor: Any, given: Any) -> models.AttendanceRecord:
     values = values_of(models.AttendanceRecord, given, ("note",))
     return presence.check_out(item_of(models.AttendanceRecord, given), values, actor=actor)
 

@@ -13,8 +13,8 @@ from strawberry import auto
 from strawberry.scalars import JSON
 from strawberry.utils.str_converters import to_camel_case
 
-from apps.audit import models
 from apps.accounts.origin import AuditSource
+from apps.audit import models
 
 from .accounts import User, UserFilter
 from .enums import publish

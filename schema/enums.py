@@ -24,5 +24,5 @@ def publish(choices: C) -> C:
         strawberry.enum(enum, description=choices.__doc__)
         for value in enum.__strawberry_definition__.values:
             value.description = f"{choices[value.name].label}."
-    _published[tuple(choices.values)] = choices
+    _published[tuple(str(value) for value in choices)] = choices
     return choices

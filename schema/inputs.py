@@ -10,8 +10,8 @@ from django.db import models as db
 from strawberry import UNSET
 
 from apps.lifecycle.models import Entity, WorkflowEntity
-from apps.lifecycle.services import OnConflict, OnError
-from apps.lifecycle.transitions import MAX_ITEMS, Item
+from apps.lifecycle.services import OnConflict
+from apps.lifecycle.transitions import MAX_ITEMS, Item, OnError
 
 from .enums import enum_of, publish
 from .errors import BadRequestError
@@ -52,8 +52,8 @@ def optional(kind: Any, description: str) -> tuple[Any, Any]:
 KEY: Final[Fields] = {
     "idempotency_key": optional(
         str,
-        "Chosen by you, a UUID say: a retry with the same key and the same input within 24 hours answers what the first "
-        "did, and does it once.",
+        "Chosen by you, a UUID say: a retry with the same key and the same input within 24 hours answers what the "
+        "first did, and does it once.",
     )
 }
 COMMENT: Final[Fields] = {"comment": optional(str, "Why, for the audit trail.")}
@@ -141,9 +141,7 @@ def item_of(model: type[Entity], target: Any) -> Item:
 
 def items_of(model: type[Entity], targets: Sequence[VersionedId]) -> list[Item]:
     """Return the entities that an input lists; each id that can't name one gets a key of its own that no row has."""
-    return [
-        Item(key_of(model, target.id) or -1 - place, target.version) for place, target in enumerate(targets)
-    ]
+    return [Item(key_of(model, target.id) or -1 - place, target.version) for place, target in enumerate(targets)]
 
 
 def text_of(value: Any) -> str:

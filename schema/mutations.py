@@ -15,7 +15,7 @@ from apps.lifecycle import services
 from apps.lifecycle.errors import RefusedError
 from apps.lifecycle.idempotency import Done, Request, once
 from apps.lifecycle.models import Entity, WorkflowEntity
-from apps.lifecycle.services import Report
+from apps.lifecycle.transitions import Report, Result
 
 from .context import Context
 from .inputs import (
@@ -31,10 +31,10 @@ from .inputs import (
     values_of,
 )
 from .lifecycle import action_enum
-from .reads.global_id import GlobalId, encode_id
+from .reads.global_id import GlobalId
 from .reads.lists import fetch_nodes
 from .reads.plan import Selections
-from .refusals import ERRORS, MutationError, NotFound, PermissionDenied, ValidationFailed, publish_refusals
+from .refusals import ERRORS, MutationError, PermissionDenied, ValidationFailed, publish_refusals
 
 Info = strawberry.Info[Context, None]
 Work = Callable[[Any, Any], Any]
@@ -168,19 +168,22 @@ def mutation(name: str, description: str, input_type: Any, work: Work, answers: 
         "return": Annotated[Union[tuple(answers)], union],  # noqa: UP007 (made of a sequence)
     }
     resolve.__name__ = name
-    return strawberry.mutation(resolver=resolve, description=description)
+    made: StrawberryField = strawberry.mutation(resolver=resolve, description=description)
+    return made
 
 
-def _answer(info: Info, given: Any, done: Done[Any]) -> Any:
-    return _report(given, done.outcome) if isinstance(done.outcome, Report) else _node(info, done)
+def _answer(info: Info, given: Any, done: Done) -> Any:
+    return (
+        _report(given, done.outcome) if isinstance(done.outcome, Report) else _node(info, done.outcome, done.repeated)
+    )
 
 
-def _node(info: Info, done: Done[Entity]) -> Entity:
+def _node(info: Info, entity: Entity, repeated: bool) -> Entity:
     """Return the entity with what is selected of it; for a repeated request, with its fields as the first left them."""
-    entity, selections = done.outcome, Selections.of(info._raw_info)
+    selections = Selections.of(info._raw_info)
     name = GlobalId(type(entity).__name__, entity.pk)
     row: Any = fetch_nodes(selections, selections.details(), [name])[name]
-    if done.repeated:
+    if repeated:
         for field in entity._meta.concrete_fields:
             if not field.generated:
                 setattr(row, field.attname, getattr(entity, field.attname))
@@ -188,7 +191,7 @@ def _node(info: Info, done: Done[Entity]) -> Entity:
 
 
 def _report(given: Any, report: Report) -> BulkTransitionReport:
-    errors = publish_refusals(result.refusal for result in report.results)
+    errors = publish_refusals([result.refusal for result in report.results])
     results = zip(given.items, report.results, errors, strict=True)
     return BulkTransitionReport(
         operation_id=strawberry.ID(str(report.operation_id)),
@@ -196,14 +199,11 @@ def _report(given: Any, report: Report) -> BulkTransitionReport:
         requested=len(report.results),
         succeeded=report.succeeded,
         failed=report.failed,
-        results=[
-            BulkItemResult(
-                id=item.id,
-                ok=result.done,
-                status=result.entity and str(result.entity.status),
-                version=result.entity and result.entity.version,
-                error=error,
-            )
-            for item, result, error in results
-        ],
+        results=[_item(item.id, result, error) for item, result, error in results],
     )
+
+
+def _item(sent: strawberry.ID, result: Result, error: MutationError | None) -> BulkItemResult:
+    entity = result.entity
+    status, version = (str(entity.status), entity.version) if entity else (None, None)
+    return BulkItemResult(id=sent, ok=result.done, status=status, version=version, error=error)

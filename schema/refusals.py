@@ -3,7 +3,7 @@
 What refusals name (the entity as it is now, who changed it) is fetched for all refusals of an answer at once.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -70,7 +70,7 @@ class ConflictingChange:
     @strawberry.field(description="Who changed it last; null when a command did.")
     def changed_by(self, info: strawberry.Info) -> User | None:
         """Return the user."""
-        return self.author and self.named.get(info, self.author)  # type: ignore[no-any-return]
+        return self.named.get(info, self.author) if self.author else None
 
 
 @strawberry.type(description="Somebody changed it after you had read it.")
@@ -128,11 +128,10 @@ class NotFound(MutationError):
 ERRORS: Final = (VersionConflict, TransitionNotAllowed, ValidationFailed, PermissionDenied, NotFound)
 
 
-def publish_refusals(refusals: Iterable[RefusedError | None]) -> list[MutationError | None]:
+def publish_refusals(refusals: Sequence[RefusedError | None]) -> list[MutationError | None]:
     """Return the refusals of one answer as clients see them, in their order; None stays None."""
-    all_of_them = list(refusals)
-    named = Named(name for refusal in all_of_them for name in _names(refusal))
-    return [refusal and _publish(refusal, named) for refusal in all_of_them]
+    named = Named(name for refusal in refusals for name in _names(refusal))
+    return [None if refusal is None else _publish(refusal, named) for refusal in refusals]
 
 
 def _names(refusal: RefusedError | None) -> Iterable[GlobalId]:

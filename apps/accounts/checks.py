@@ -46,7 +46,9 @@ def _loose_texts(model: type[Versioned]) -> Iterator[Error]:
             what = f"{model.__name__}.{field.name} is classified {named.count(field.name)} times."
             yield Error(what, hint=hint, obj=model, id="accounts.E002")
     for name in {*named, *model.bookkeeping} - {field.name for field in model._meta.concrete_fields}:
-        yield Error(f"{model.__name__} classifies {name}, which is no column.", hint=hint, obj=model, id="accounts.E003")
+        yield Error(
+            f"{model.__name__} classifies {name}, which is no column.", hint=hint, obj=model, id="accounts.E003"
+        )
 
 
 def _is_owned(model: type[models.Model]) -> bool:

@@ -88,7 +88,9 @@ def one_of(field: str, choices: type[models.TextChoices], name: str) -> models.C
 def not_blank(field: str, name: str) -> models.CheckConstraint:
     """Return the check that a text column holds more than white space."""
     condition = models.Q(**{f"{field}__regex": r"\S"})
-    return models.CheckConstraint(condition=condition, name=name, violation_error_message="Write more than white space.")
+    return models.CheckConstraint(
+        condition=condition, name=name, violation_error_message="Write more than white space."
+    )
 
 
 def contains_index(field: str, name: str) -> GinIndex:

@@ -24,7 +24,7 @@ class Tenant(Versioned):
     name = models.CharField(max_length=200, help_text="The organisation's name.")
 
     objects = TenantManager["Tenant"](column="id")
-    unscoped = GuardedManager["Tenant"]()
+    unscoped: ClassVar[GuardedManager["Tenant"]] = GuardedManager()
 
     class Meta:
         """Names are shown; slugs are typed."""

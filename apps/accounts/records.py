@@ -1,11 +1,11 @@
 """What every row has: version and times, an owner, and a memory of what the database holds of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
 from concurrency.fields import AutoIncVersionField
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -60,25 +60,13 @@ class Versioned(models.Model):
     unscoped = GuardedManager[Any]()
     """Every tenant's rows; `test_architecture` names the few modules that may use it."""
 
-    _loaded: tuple[Iterable[str], Sequence[Any]] = (), ()
+    _loaded: tuple[Collection[str], Collection[Any]] = (), ()
 
     class Meta:
         """No table of its own."""
 
         abstract = True
         base_manager_name = "unscoped"
-
-    @classmethod
-    def from_db(cls, db: str | None, field_names: Iterable[str], values: Sequence[Any]) -> Self:
-        """Make an instance of a row, and let it remember the row's values."""
-        row = super().from_db(db, field_names, values)  # type: ignore[arg-type]
-        row._loaded = field_names, values
-        return row
-
-    def refresh_from_db(self, using: str | None = None, fields: Any = None, from_queryset: Any = None) -> None:
-        """Read the row again, and remember its values."""
-        super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
-        self.remember(fields)
 
     def save(
         self,
@@ -98,13 +86,26 @@ class Versioned(models.Model):
             raise UnversionedSaveError(type(self))
         if update_fields:  # django-concurrency checks and raises the version only if it is among them
             update_fields = {*update_fields, "version", "updated_at"}
-        super().save(
-            force_insert=force_insert,
-            force_update=force_update or (known and not force_insert),  # a row that is gone must not come back
-            using=using,
-            update_fields=update_fields,
-        )
+        with transaction.atomic(using=using, savepoint=False):  # with what receivers write
+            super().save(
+                force_insert=force_insert,
+                force_update=force_update or (known and not force_insert),  # a row that is gone must not come back
+                using=using,
+                update_fields=update_fields,
+            )
         self.remember(update_fields)
+
+    @classmethod
+    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:  # type: ignore[override]
+        """Make an instance of a row, and let it remember the row's values."""
+        row = super().from_db(db, field_names, values)
+        row._loaded = field_names, values
+        return row
+
+    def refresh_from_db(self, using: str | None = None, fields: Any = None, from_queryset: Any = None) -> None:
+        """Read the row again, and remember its values."""
+        super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
+        self.remember(fields)
 
     def remember(self, fields: Iterable[str] | None = None) -> None:
         """Take the present values, of all fields or of those with these names, for what the database holds."""
@@ -132,7 +133,9 @@ def differences(model: type[models.Model], before: dict[str, Any], after: dict[s
     return [
         FieldChange(name, old, new)
         for name, column in recorded_columns(model)
-        if column in after and (old := before.get(column)) != (new := after[column]) and not (old in EMPTY and new in EMPTY)
+        if column in after
+        and (old := before.get(column)) != (new := after[column])
+        and not (old in EMPTY and new in EMPTY)
     ]
 
 

@@ -36,9 +36,7 @@ class AssetStatus(models.TextChoices):
 class Site(Entity):
     """A place where work is done, with the circle within which people check in."""
 
-    editing: ClassVar = Editing(
-        ADMIN, ("code", "name", "timezone", "latitude", "longitude", "geofence_radius")
-    )
+    editing: ClassVar = Editing(ADMIN, ("code", "name", "timezone", "latitude", "longitude", "geofence_radius"))
     public_text = ("code", "name", "timezone")
 
     code = models.CharField(max_length=40, help_text="The site's short name, unique in the tenant.")

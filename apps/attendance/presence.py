@@ -6,24 +6,27 @@ from typing import Any, Final
 from django.db import transaction
 from django.utils import timezone
 
+from apps.accounts.models import User
 from apps.accounts.tenancy import current_tenant
-from apps.lifecycle.actors import SUPERVISOR, TECHNICIAN, Actor
+from apps.lifecycle.actors import SUPERVISOR, TECHNICIAN
 from apps.lifecycle.errors import PermissionDeniedError, Problem, ValidationFailedError
-from apps.lifecycle.services import Item, amend, require
+from apps.lifecycle.services import amend, require
+from apps.lifecycle.transitions import Item
 from apps.lifecycle.validation import enter
 from apps.lifecycle.writing import insert
 
 from .geofence import Position, distance_metres
 from .models import AttendanceRecord
 
+Measured = tuple[float | None, float | None]
+"""A position as a device tells it: degrees north and east, or what it did not tell."""
+
 HIGHEST: Final = {"latitude": 90.0, "longitude": 180.0}
 """In degrees, either way."""
 
 
 @transaction.atomic(savepoint=False)
-def check_in(
-    values: Mapping[str, Any], position: tuple[float | None, float | None], *, actor: Actor
-) -> AttendanceRecord:
+def check_in(values: Mapping[str, Any], position: Measured, *, actor: User) -> AttendanceRecord:
     """Note that the actor has come to a site, and how far from it they are, if both positions are known.
 
     Raises PermissionDeniedError and ValidationFailedError.
@@ -41,7 +44,7 @@ def check_in(
     return record
 
 
-def check_out(item: Item, values: Mapping[str, Any], *, actor: Actor) -> AttendanceRecord:
+def check_out(item: Item, values: Mapping[str, Any], *, actor: User) -> AttendanceRecord:
     """Note that a person has left: by themselves, or by a supervisor. Raises every kind of refusal."""
 
     def permit(record: AttendanceRecord) -> None:
@@ -58,7 +61,7 @@ def check_out(item: Item, values: Mapping[str, Any], *, actor: Actor) -> Attenda
     return amend(AttendanceRecord, item, leave, permit=permit, actor=actor, fields=fields)
 
 
-def _wrong_position(position: tuple[float | None, float | None]) -> list[Problem]:
+def _wrong_position(position: Measured) -> list[Problem]:
     given = dict(zip(HIGHEST, position, strict=True))
     if None in position and position != (None, None):
         missing = next(name for name, value in given.items() if value is None)

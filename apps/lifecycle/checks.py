@@ -2,17 +2,38 @@
 
 from collections.abc import Iterator
 
+from django.apps import apps
 from django.core.checks import CheckMessage, Error, register
 
 from .machine import Machine
-from .models import WorkflowEntity, workflow_models
+from .models import Entity, WorkflowEntity, workflow_models
 
 Model = type[WorkflowEntity]
 
 
 @register("lifecycle")
+def check_editing(**_: object) -> list[CheckMessage]:
+    """Report every entity that declares fields to edit which it has not, or that only transitions may write (E011)."""
+    entities = [model for model in apps.get_models() if issubclass(model, Entity)]
+    return [error for model in entities for error in _wrong_fields(model)]
+
+
+def _wrong_fields(model: type[Entity]) -> Iterator[Error]:
+    fields = {field.name: field for field in model._meta.concrete_fields}
+    editing = model.editing
+    machine: Machine | None = getattr(model, "machine", None)
+    reserved = {"status", *(machine.written if machine else ())} if machine else set()
+    for name in editing.fields:
+        if name not in fields or not fields[name].editable or name in reserved:
+            hint = "Name columns that people enter; what a transition writes is not edited."
+            yield Error(f"{model.__name__} lets people edit {name}.", hint=hint, obj=model, id="lifecycle.E011")
+    for name in {*editing.only, *editing.fits} - set(fields):
+        yield Error(f"{model.__name__} has no {name} to edit.", obj=model, id="lifecycle.E011")
+
+
+@register("lifecycle")
 def check_machines(**_: object) -> list[CheckMessage]:
-    """Report every unsound state machine (lifecycle.E001 to E009)."""
+    """Report every unsound state machine (lifecycle.E001 to E011)."""
     return [error for model in workflow_models() for error in check_machine(model)]
 
 
@@ -28,7 +49,7 @@ def check_machine(model: Model) -> Iterator[Error]:
         for state, place in strangers:
             yield _error(model, 4, f"has the state {state!s} in {place}", "Use a member of the status enum.")
     else:
-        for proof in (_reachable, _ways_out, _unambiguous, _agrees_with_status, _columns_exist):
+        for proof in (_reachable, _ways_out, _unambiguous, _demands_one, _agrees_with_status, _columns_exist):
             yield from proof(model, machine)
 
 
@@ -70,6 +91,13 @@ def _unambiguous(model: Model, machine: Machine) -> Iterator[Error]:
             if (each.action, state) in seen:
                 yield _error(model, 5, f"has {each.action} from {state} twice", "One action leads to one state.")
             seen.add((each.action, state))
+
+
+def _demands_one(model: Model, machine: Machine) -> Iterator[Error]:
+    for action in machine.action_names:
+        if len({(way.comment, way.takes) for way in machine.ways(action)}) > 1:
+            hint = "Whether a comment is required and what the input carries belongs to the action."
+            yield _error(model, 10, f"asks for one thing or another for {action}, depending on the state", hint)
 
 
 def _agrees_with_status(model: Model, machine: Machine) -> Iterator[Error]:

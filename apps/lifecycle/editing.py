@@ -26,12 +26,10 @@ WORKER: Final = Fit(
 class Editing:
     """The fields that people enter, in the order in which forms show them, and who may.
 
-    `who` creates and edits; `only` names fields that fewer people may change, `created_with` those that stay as they
-    were entered, `fits` what references may lead to.
+    `who` creates and edits; `only` names fields that fewer people may change, `fits` what references may lead to.
     """
 
     who: Who
     fields: tuple[str, ...]
-    created_with: tuple[str, ...] = ()
     only: Mapping[str, Who] = field(default_factory=dict)
     fits: Mapping[str, Fit] = field(default_factory=dict)

@@ -5,14 +5,12 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 from concurrency.exceptions import RecordModifiedError
 from django.db import connection, transaction
 from django.utils import timezone
-from psycopg.types.json import Jsonb
 
 from apps.accounts.models import User
 from apps.accounts.trail import changes_since
@@ -51,14 +49,14 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Done(Generic[R]):
+class Done:
     """What was done, now or by an earlier request with the same key."""
 
-    outcome: R
+    outcome: Outcome
     repeated: bool = False
 
 
-def once(request: Request, *, actor: User, work: Callable[[], Outcome], answer: Callable[[Done[Outcome]], R]) -> R:
+def once(request: Request, *, actor: User, work: Callable[[], Outcome], answer: Callable[[Done], R]) -> R:
     """Do the work, unless a request of the actor with this key did it already, and return the answer.
 
     Both run in one transaction with the key: if anything fails, nothing was done and the key is free. Only what was
@@ -72,7 +70,7 @@ def once(request: Request, *, actor: User, work: Callable[[], Outcome], answer: 
             raise _conflict(error.target) from error
 
 
-def _once(request: Request, actor: User, work: Callable[[], Outcome]) -> Done[Outcome]:
+def _once(request: Request, actor: User, work: Callable[[], Outcome]) -> Done:
     if request.key is None:
         return Done(work())
     _check(request.key)
@@ -80,9 +78,9 @@ def _once(request: Request, actor: User, work: Callable[[], Outcome]) -> Done[Ou
     if claimed is None:
         return Done(_recall(request, actor), repeated=True)
     outcome = work()
+    stored = orjson.dumps(store(outcome), default=list).decode()
     with connection.cursor() as cursor:
-        stored = Jsonb(store(outcome), dumps=partial(orjson.dumps, default=list))
-        cursor.execute("UPDATE lifecycle_idempotencykey SET outcome = %s WHERE id = %s", [stored, claimed])
+        cursor.execute("UPDATE lifecycle_idempotencykey SET outcome = %s::jsonb WHERE id = %s", [stored, claimed])
     return Done(outcome)
 
 
@@ -113,6 +111,7 @@ def _recall(request: Request, actor: User) -> Outcome:
     if earlier.fingerprint != request.fingerprint:
         message = "This key came with another operation or other input before. Take a new key for a new request."
         raise ValidationFailedError.of("idempotency_key", message)
+    assert earlier.outcome is not None
     return restore(earlier.outcome)
 
 

@@ -1,7 +1,7 @@
 """What a mutation did, as JSON and back: an entity as it left it, or the report of a bulk."""
 
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from django.apps import apps
@@ -13,14 +13,14 @@ from .models import Entity, WorkflowEntity
 from .transitions import Item, Report, Result
 
 Json = dict[str, Any]
-Outcome = TypeVar("Outcome", Entity, Report)
+Outcome = Entity | Report
 """What a mutation does: it leaves one entity behind, or a report on many."""
 
 REPORTED = ("id", "tenant_id", "status", "version")
 """The columns that a report tells of its entities."""
 
 
-def store(outcome: Entity | Report) -> Json:
+def store(outcome: Outcome) -> Json:
     """Return an outcome as values that JSON has, with times and UUIDs as orjson writes them."""
     if isinstance(outcome, Entity):
         columns = [field.attname for field in outcome._meta.concrete_fields if not field.generated]
@@ -33,7 +33,7 @@ def store(outcome: Entity | Report) -> Json:
     }
 
 
-def restore(stored: Json) -> Any:
+def restore(stored: Json) -> Outcome:
     """Return the outcome that was stored."""
     if "entity" in stored:
         return _restore_entity(stored["entity"])
@@ -78,7 +78,8 @@ def _store_refusal(refusal: RefusedError) -> Json:
     if isinstance(refusal, VersionConflictError):
         versions = (refusal.expected_version, refusal.current_version)
         past = (refusal.past.changes, refusal.past.complete)
-        stored |= {"kind": refusal.kind, "key": refusal.key, "versions": versions, "past": past, "fields": refusal.fields}
+        stored |= {"kind": refusal.kind, "key": refusal.key, "fields": refusal.fields}
+        stored |= {"versions": versions, "past": past}
     return stored
 
 
@@ -86,12 +87,19 @@ def _restore_refusal(stored: Json) -> RefusedError:
     code = stored["code"]
     if code == VersionConflictError.code.value:
         changes, complete = stored["past"]
-        past = Past(tuple(PastChange(*change[:4], datetime.fromisoformat(change[4])) for change in changes), complete)
+        past = Past(tuple(map(_restore_change, changes)), complete)
         return VersionConflictError(stored["kind"], stored["key"], tuple(stored["versions"]), past, stored["fields"])
     if code == TransitionNotAllowedError.code.value:
         told = {name: stored[name] for name in ("current_status", "allowed_actions")}
         return TransitionNotAllowedError(stored["message"], **told)
     refusal: RefusedError
-    refusal = PermissionDeniedError(stored["message"]) if code == PermissionDeniedError.code.value else NotFoundError("")
+    refusal = (
+        PermissionDeniedError(stored["message"]) if code == PermissionDeniedError.code.value else NotFoundError("")
+    )
     refusal.message = stored["message"]
     return refusal
+
+
+def _restore_change(stored: list[Any]) -> PastChange:
+    field, before, after, changed_by, changed_at = stored
+    return PastChange(field, before, after, changed_by, datetime.fromisoformat(changed_at))

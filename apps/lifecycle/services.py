@@ -116,6 +116,7 @@ def amend(
     return entity
 
 
+@transaction.atomic(savepoint=False)
 def transition(
     model: type[W],
     item: Item,
@@ -129,7 +130,8 @@ def transition(
 
     Raises every kind of refusal.
     """
-    (result,) = transition_many(model, [item], action, actor=actor, comment=comment, takes=takes, grouped=False).results
+    one = Bulk(model, [item], action, actor=actor, comment=comment, takes=dict(takes or {}))
+    (result,) = one.run(OnError.REJECT_ALL, grouped=False).results
     if result.refusal:
         raise result.refusal
     assert result.entity is not None
@@ -147,7 +149,6 @@ def transition_many(
     takes: Mapping[str, Any] | None = None,
     on_error: OnError = OnError.REJECT_ALL,
     dry_run: bool = False,
-    grouped: bool = True,
 ) -> Report:
     """Take many entities through a transition, by a number of statements that does not depend on how many they are.
 
@@ -155,7 +156,7 @@ def transition_many(
     no sense: no items or too many, one twice, no comment where one is required, a reference missing or too many.
     """
     bulk = Bulk(model, list(items), action, actor=actor, comment=comment, takes=dict(takes or {}))
-    return bulk.run(on_error, dry_run=dry_run, grouped=grouped)
+    return bulk.run(on_error, dry_run=dry_run)
 
 
 def require(who: Who, entity: Entity, actor: Actor, what: str) -> None:

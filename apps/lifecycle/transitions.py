@@ -107,7 +107,7 @@ class Bulk:
     comment: str
     takes: dict[str, Any]
 
-    def run(self, on_error: OnError, *, dry_run: bool, grouped: bool) -> Report:
+    def run(self, on_error: OnError, *, dry_run: bool = False, grouped: bool = True) -> Report:
         """Judge every item, write those that go through, and report; `grouped` ties their audit entries together."""
         self._check_input()
         report = Report(self._judge(), dry_run)

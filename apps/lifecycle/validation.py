@@ -32,7 +32,9 @@ def enter(entity: Entity, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         field: Any = entity._meta.get_field(name)
         try:
-            setattr(entity, field.attname, _reference(entity, field, value) if field.is_relation else clean(field, value))
+            setattr(
+                entity, field.attname, _reference(entity, field, value) if field.is_relation else clean(field, value)
+            )
         except ValidationError as error:
             problems += [Problem(field.attname, message) for message in error.messages]
     if problems:

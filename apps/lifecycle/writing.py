@@ -35,7 +35,7 @@ def lock(model: type[E], keys: Iterable[int], *, alone: bool = False) -> dict[in
 
 
 def compute(model: type[E], rows: Sequence[E], annotations: Mapping[str, Annotation]) -> None:
-    """Let the database compute what rules ask of locked rows, by a statement that sees all that came before the lock."""
+    """Let the database compute what rules ask of locked rows, seeing all that was committed before the lock."""
     if not rows or not annotations:
         return
     expressions = {f"computed_{name}": make("") for name, make in annotations.items()}
@@ -53,7 +53,7 @@ def insert(entity: Entity, *, actor: Actor, at: datetime) -> None:
     if isinstance(entity, NumberedEntity):
         (entity.serial,) = take_numbers(tenant_id=entity.tenant_id, kind=entity.number_kind)
     with violations_refused(model):
-        models.QuerySet(model).bulk_create([entity])
+        models.QuerySet[Entity](model).bulk_create([entity])
     announce([Change(entity, CREATE, entity.changes())], actor=actor, at=at)
 
 
@@ -104,4 +104,3 @@ def _write(model: type[models.Model], rows: Sequence[Any], fields: Sequence[Any]
 def _type(field: Any) -> str:
     """Return PostgreSQL's name for a column's type without its size: a cast to a size would cut a text in silence."""
     return str(field.db_type(connection)).partition("(")[0]
-

@@ -12,6 +12,7 @@ from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, connection, models, transaction
 
 from apps.accounts.models import Tenant, User
+from apps.accounts.records import Versioned
 from apps.accounts.roles import Role
 from apps.accounts.sequences import take_numbers
 from apps.assets.models import Asset, Site
@@ -79,7 +80,7 @@ class Organisation:
         for row, password in zip(house.people(self.plan), passwords, strict=False):
             yield {**row, "password": password}
 
-    def _rows(self, model: type[models.Model], rows: Iterable[Row]) -> list[Row]:
+    def _rows(self, model: type[Versioned], rows: Iterable[Row]) -> list[Row]:
         owned = {"tenant_id": self.tenant_id}
         numbered = [{**row, **owned, "id": pk} for pk, row in zip(self.ids[model], rows, strict=True)]
         copy(model, numbered)
@@ -98,7 +99,7 @@ class Organisation:
             self.tick(len(batch))
         return newest
 
-    def _lives(self, model: type[models.Model], lives: Iterable[Life]) -> None:
+    def _lives(self, model: type[Versioned], lives: Iterable[Life]) -> None:
         numbered = list(zip(self.ids[model], lives, strict=True))
         copy(model, self._numbered(numbered))
         self._record_lives(model, numbered)
@@ -112,7 +113,7 @@ class Organisation:
         for pk, life in lives:
             yield {**life.row(), "id": pk, "tenant_id": self.tenant_id}
 
-    def _record_lives(self, model: type[models.Model], lives: Numbered) -> None:
+    def _record_lives(self, model: type[Versioned], lives: Numbered) -> None:
         if lives:
             rng = self.plan.chance(f"history of {model.__name__} {lives[0][1].start}")
             correlations = (f"{rng.getrandbits(128):032x}" for _ in iter(int, 1))

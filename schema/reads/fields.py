@@ -90,9 +90,9 @@ class Node:
 class Entity(Node):
     """A node that has a version."""
 
-    version: int = Column(description="Starts at 1 and rises by 1 with each change; send back the one you saw.")
-    created_at: datetime = Column(description="When it was created.")
-    updated_at: datetime = Column(description="When it was last changed.")
+    version: int = column(description="Starts at 1 and rises by 1 with each change; send back the one you saw.")
+    created_at: datetime = column(description="When it was created.")
+    updated_at: datetime = column(description="When it was last changed.")
 
 
 @dataclass_transform(kw_only_default=True)

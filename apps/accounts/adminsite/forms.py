@@ -9,6 +9,7 @@ from django.forms.boundfield import BoundField
 from django.shortcuts import get_object_or_404
 
 from apps.accounts.models import Tenant, User
+from apps.accounts.trail import changes_since
 
 from .lists import spoken
 
@@ -17,7 +18,7 @@ OWNER = "of_tenant"
 KEPT = "Changed meanwhile to “{}”. What you entered is kept; saving again replaces that."
 TAKEN_OVER = "Changed meanwhile to “{}”, which is filled in now."
 CONFLICT = (
-    "Somebody else saved this {} at {:%H:%M:%S} UTC, after you had opened it. Nothing was saved yet and nothing you "
+    "{} saved this {} at {:%H:%M:%S} UTC, after you had opened it. Nothing was saved yet and nothing you "
     "entered is lost: look at the marked fields, then save again."
 )
 
@@ -60,7 +61,8 @@ class VersionedForm(forms.ModelForm):  # type: ignore[type-arg]
         touched = set(self.changed_data)
         self.data = dict(self.data.items())
         fresh = type(self)(instance=current)
-        self.add_error(None, CONFLICT.format(current._meta.verbose_name, current.updated_at))
+        author = _author(current, self.cleaned_data.get(VERSION))
+        self.add_error(None, CONFLICT.format(author, current._meta.verbose_name, current.updated_at))
         for name in self._merged_names():
             self._merge_field(fresh[name], current, touched=name in touched)
         self._write(fresh[VERSION].html_name, str(fresh[VERSION].value()))
@@ -111,6 +113,14 @@ class OwnerChoice(OwnedForm):
     """What an operator's form for a new row has on top: whose it is to be."""
 
     of_tenant = forms.ModelChoiceField(Tenant.unscoped.order_by("name"), label="Tenant")
+
+
+def _author(current: Any, seen: int | None) -> str:
+    """Return who changed a row since a version, as far as the audit trail tells and the reader may know."""
+    versions = {current.pk: (seen or current.version, current.version)}
+    changes = changes_since(type(current), versions)[current.pk].changes
+    people = User.objects.in_bulk({change.changed_by for change in changes if change.changed_by is not None})
+    return " and ".join(sorted(str(person) for person in people.values())) or "Somebody else"
 
 
 def _shown(row: models.Model, name: str) -> str:

@@ -2,22 +2,29 @@
 
 An order whose external id the tenant already has is left as it is: what people changed since must not be lost. The
 first thing a batch does is to lock the tenant's count of orders. So two imports take turns, and can't wait for each
-other in a circle.
+other in a circle. Each site, asset and order that a batch creates leaves its audit entry, by one statement a kind.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from django.db import connection, transaction
+from django.db import connection, models, transaction
+from django.utils import timezone
 from psycopg import sql
 
+from apps.accounts.records import differences
 from apps.accounts.sequences import take_numbers
+from apps.lifecycle.actors import SystemActor
+from apps.lifecycle.signals import CREATE, Change
+from apps.lifecycle.writing import announce
 from apps.work_orders.models import WorkOrder
 
 from .rows import Row
 
+IMPORTER: Final = SystemActor("import_work_orders")
 MANY: Final = 100
 """So many new assets at once change what the planner should know: a fresh table looks empty to it."""
 
@@ -71,7 +78,11 @@ FROM import_row r
 JOIN {site} s ON s.tenant_id = %(tenant)s AND s.code = r.site_code
 LEFT JOIN {asset} a ON a.tenant_id = %(tenant)s AND a.code = r.asset_code
 ORDER BY r.line ON CONFLICT (tenant_id, external_id) DO NOTHING
+RETURNING id, version, external_id, title, description, status, priority, due_at, site_id, asset_id
 """
+RETURNED: Final = (
+    "id", "version", "external_id", "title", "description", "status", "priority", "due_at", "site_id", "asset_id",
+)  # fmt: skip
 
 
 class Rejection(NamedTuple):
@@ -139,36 +150,45 @@ class _Batch:
         self._run("ANALYZE import_row")
 
     def _create_sites(self) -> int:
-        missing = self._ask(MISSING_SITES)
-        _model("site").objects.bulk_create(
-            [_model("site")(tenant_id=self._tenant_id, code=code, name=code) for (code,) in missing],
-            ignore_conflicts=True,
-        )
-        return len(missing)
+        return self._create("site", [{"code": code, "name": code} for (code,) in self._ask(MISSING_SITES)])
 
     def _create_assets(self) -> int:
-        missing = self._ask(MISSING_ASSETS)
-        assets = [
-            _model("asset")(tenant_id=self._tenant_id, code=code, name=code, site_id=site) for code, site in missing
-        ]
-        _model("asset").objects.bulk_create(assets, ignore_conflicts=True)
-        if len(missing) >= MANY:
+        missing = [{"code": code, "name": code, "site_id": site} for code, site in self._ask(MISSING_ASSETS)]
+        created = self._create("asset", missing)
+        if created >= MANY:
             self._run("ANALYZE {asset}")
-        return len(missing)
+        return created
+
+    def _create(self, relation: str, missing: list[dict[str, Any]]) -> int:
+        """Create rows of what an order refers to; one whose code somebody has taken meanwhile is left out."""
+        model, at = _model(relation), timezone.now()
+        rows = [model(tenant_id=self._tenant_id, created_at=at, **columns) for columns in missing]
+        models.QuerySet(model).bulk_create(rows, ignore_conflicts=True)
+        created = list(model.objects.filter(code__in=[row.code for row in rows], created_at=at).order_by("id"))
+        self._record([(row, vars(row)) for row in created], at)
+        return len(created)
 
     def _insert(self) -> int:
         ((count,),) = self._ask("SELECT count(*) FROM import_row")
         if not count:
             return 0
         first = take_numbers(tenant_id=self._tenant_id, kind=WorkOrder.number_kind, count=count).start
-        return self._run(INSERT, first=first, status=WorkOrder.machine.initial.value)
+        inserted = self._ask(INSERT, first=first, status=WorkOrder.machine.initial.value)
+        columns = [dict(zip(RETURNED, values, strict=True)) for values in inserted]
+        self._record([(WorkOrder(tenant_id=self._tenant_id, **each), each) for each in columns], timezone.now())
+        return len(inserted)
+
+    def _record(self, created: list[tuple[Any, dict[str, Any]]], at: datetime) -> None:
+        changes = [Change(row, CREATE, differences(type(row), {}, columns)) for row, columns in created]
+        if changes:
+            announce(changes, actor=IMPORTER, at=at)
 
     def _reject(self, statement: str) -> None:
         self._outcome.rejections += [Rejection(line, reason) for line, reason in self._ask(statement)]
 
-    def _ask(self, statement: str) -> list[tuple[Any, ...]]:
+    def _ask(self, statement: str, **values: int | str) -> list[tuple[Any, ...]]:
         with connection.cursor() as cursor:
-            cursor.execute(_named(statement), {"tenant": self._tenant_id})
+            cursor.execute(_named(statement), {"tenant": self._tenant_id, **values})
             return list(cursor.fetchall())
 
     def _run(self, statement: str, **values: int | str) -> int:

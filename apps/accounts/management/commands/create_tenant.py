@@ -4,6 +4,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.accounts.models import Tenant
+from apps.accounts.origin import command_scope
 from apps.accounts.tenancy import all_tenants
 
 
@@ -20,7 +21,7 @@ class Command(BaseCommand):
     def handle(self, *, slug: str, name: str, **_: object) -> None:
         """Create the tenant; raise CommandError when slug or name won't do."""
         tenant = Tenant(slug=slug, name=name)
-        with all_tenants():
+        with command_scope("create_tenant"), all_tenants():
             try:
                 tenant.full_clean()
             except ValidationError as error:

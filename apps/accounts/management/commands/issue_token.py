@@ -5,6 +5,7 @@ from datetime import timedelta
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.accounts.models import User
+from apps.accounts.origin import command_scope
 from apps.accounts.tenancy import all_tenants
 from apps.accounts.tokens import LIFETIME, MAX_LIFETIME, issue_token
 
@@ -26,7 +27,7 @@ class Command(BaseCommand):
         """Issue the token; raise CommandError when there is nobody to issue it to."""
         if not 1 <= days <= MAX_LIFETIME.days:
             raise CommandError(f"--days is {days}; choose 1 to {MAX_LIFETIME.days}.")
-        with all_tenants():
+        with command_scope("issue_token"), all_tenants():
             text, token = issue_token(user=_active_user(email), name=name[:100], lifetime=timedelta(days=days))
         self.stdout.write(text)
         self.stderr.write(

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.progress import Progress
 
 from apps.accounts.models import Tenant
+from apps.accounts.origin import command_scope
 from apps.accounts.tenancy import all_tenants, tenant_scope
 from apps.lifecycle.progress import progress
 from apps.work_orders.importing.batches import Outcome, Rejection, staging, write
@@ -67,7 +68,7 @@ the tenant can't be used."""
         if keep:
             keep.writerow([*table.header, "line", "reason"])
         longest, records = limits(), iter(table)
-        with tenant_scope(tenant_id), staging():
+        with command_scope("import_work_orders"), tenant_scope(tenant_id), staging():
             while batch := list(islice(records, BATCH)):
                 outcome = _import_batch(tenant_id, table, batch, longest)
                 total.add(len(batch), outcome)
