@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import dj_database_url
-from environs import Env, validate
+from environs import Env, EnvError, validate
 
 from . import embedded
 
@@ -169,6 +169,12 @@ LANGUAGE_CODE = "en"
 USE_I18N = False
 FORMAT_MODULE_PATH = "project.formats"
 
+if AUDIT_LOG:
+    try:
+        Path(AUDIT_LOG).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"AUDIT_LOG: {AUDIT_LOG} can't be written ({error.strerror}). Name another file, or none to do without."
+        raise EnvError(message) from error
 AUDIT_LOG_HANDLER = {
     "class": "concurrent_log_handler.ConcurrentRotatingFileHandler",  # several workers write and rotate the one file
     "filename": AUDIT_LOG,
