@@ -1,32 +1,17 @@
 """Sites and assets in the admin site."""
 
-from typing import Any
-
 from django.contrib import admin
 
-from apps.accounts.adminsite.forms import OwnedForm
 from apps.accounts.adminsite.lists import NameFilter, choice, code
 from apps.accounts.adminsite.records import OwnedAdmin
 
 from .models import Asset, Site
 
 
-class SiteForm(OwnedForm):
-    """A site's form, which takes a position whole or not at all."""
-
-    def clean(self) -> dict[str, Any] | None:
-        """Refuse half a position."""
-        cleaned = super().clean()
-        if (self.cleaned_data.get("latitude") is None) != (self.cleaned_data.get("longitude") is None):
-            self.add_error("longitude", "Enter both latitude and longitude, or neither.")
-        return cleaned
-
-
 @admin.register(Site)
 class SiteAdmin(OwnedAdmin):
     """The places where work is done."""
 
-    form = SiteForm
     list_display = ("code", "name", "timezone")
     sortable_by = ("code", "name")
     search_fields = ("code", "name")

@@ -1,11 +1,11 @@
 """Sites, and the assets that stand on them."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import connection, models
 from django.db.models import F, Q
 
 from apps.accounts.constraints import SameTenant, not_blank, one_of
@@ -15,6 +15,16 @@ from apps.lifecycle.editing import Editing
 from apps.lifecycle.models import Entity
 
 MAX_LATITUDE, MAX_LONGITUDE = 90.0, 180.0
+PARENTS: Final = 0x61737365
+"""The advisory lock under which parents are chosen; any number that nothing else of ours uses."""
+
+IS_PART_OF: Final = """
+WITH RECURSIVE up (id, parent_id) AS (
+    SELECT id, parent_id FROM assets_asset WHERE id = %s
+    UNION SELECT a.id, a.parent_id FROM assets_asset a JOIN up ON a.id = up.parent_id
+) SELECT 1 FROM up WHERE id = %s
+"""
+"""Whether an asset is, at any depth, a part of another."""
 
 
 def is_timezone(name: str) -> None:
@@ -83,6 +93,12 @@ class Site(Entity):
         """Return the site's code and name."""
         return f"{self.code} {self.name}"
 
+    def clean(self) -> None:
+        """Refuse half a position."""
+        super().clean()
+        if (self.latitude is None) != (self.longitude is None):
+            raise ValidationError({"longitude": "Enter both latitude and longitude, or neither."})
+
 
 class Asset(Entity):
     """A machine, room or part that work is done on."""
@@ -129,3 +145,17 @@ class Asset(Entity):
     def __str__(self) -> str:
         """Return the asset's code and name."""
         return f"{self.code} {self.name}"
+
+    def clean(self) -> None:
+        """Refuse to make an asset a part of its own parts.
+
+        Those who choose parents in a tenant at the same moment take turns, so that two can't close a circle together.
+        """
+        super().clean()
+        if self.pk is None or self.parent_id is None or self.parent_id == self.loaded().get("parent_id"):
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [PARENTS, self.tenant_id])
+            cursor.execute(IS_PART_OF, [self.parent_id, self.pk])
+            if cursor.fetchone():
+                raise ValidationError({"parent": "This asset is a part of the one you edit. Choose another."})

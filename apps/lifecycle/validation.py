@@ -26,7 +26,8 @@ CONTROL: Final = "Take out the NUL character, or half a surrogate pair."
 def enter(entity: Entity, values: Mapping[str, Any]) -> None:
     """Set fields of an entity in memory, given by name; a reference by the key of what it leads to.
 
-    None clears a field. Raises ValidationFailedError with everything that is wrong.
+    None clears a field. Raises ValidationFailedError with everything that is wrong, with each field or then with the
+    whole.
     """
     problems: list[Problem] = []
     for name, value in values.items():
@@ -37,7 +38,7 @@ def enter(entity: Entity, values: Mapping[str, Any]) -> None:
             )
         except ValidationError as error:
             problems += [Problem(field.attname, message) for message in error.messages]
-    if problems:
+    if problems or (problems := _whole(entity)):
         raise ValidationFailedError(problems)
 
 
@@ -86,6 +87,17 @@ def violations_refused(model: type[models.Model]) -> Iterator[None]:
         if not found:
             raise
         raise ValidationFailedError([_violation(model, found[0])]) from error
+
+
+def _whole(entity: Entity) -> list[Problem]:
+    try:
+        entity.clean()
+    except ValidationError as error:
+        told = error.message_dict
+        return [
+            Problem(_column(type(entity), name), message) for name, messages in told.items() for message in messages
+        ]
+    return []
 
 
 def _violation(model: type[models.Model], constraint: Any) -> Problem:
