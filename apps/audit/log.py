@@ -1,7 +1,7 @@
 """The audit trail as a log file, for who collects logs: a line of JSON for each entry, once it is committed."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -9,13 +9,15 @@ import orjson
 logger = logging.getLogger("workgraph.audit")
 
 SHARED: Final = ("tenant", "at", "actor", "command", "comment", "correlation_id", "operation_id", "source")
-OWN: Final = ("action", "entity_kind", "entity_id", "entity_version", "changes")
 
 
-def write_log(shared: Sequence[Any], entries: Iterable[Sequence[Any]]) -> None:
-    """Write the entries of one operation by one call, so that many cost one lock of the file."""
+def write_log(shared: Sequence[Any], entries: Iterable[Mapping[str, Any]]) -> None:
+    """Write the entries of one operation by one call, so that many cost one lock of the file.
+
+    `shared` is what they have in common, in the order of SHARED.
+    """
     if not logger.handlers:
         return
     common = dict(zip(SHARED, shared, strict=True))
-    lines = (orjson.dumps(common | dict(zip(OWN, entry, strict=True)), option=orjson.OPT_UTC_Z) for entry in entries)
-    logger.info("\n".join(line.decode() for line in lines))
+    lines = [orjson.dumps({**common, **entry}, option=orjson.OPT_UTC_Z).decode() for entry in entries]
+    logger.info("\n".join(lines))

@@ -23,8 +23,8 @@ from .redaction import scrub, shown
 INSERT = """
 INSERT INTO audit_auditentry (tenant_id, at, actor_id, command, comment, correlation_id, operation_id, source,
     action, entity_kind, entity_id, entity_version, changes)
-SELECT %s, %s, %s, %s, %s, %s, %s, %s, action, kind, id, version, changes::jsonb
-FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::int[], %s::text[]) AS u (action, kind, id, version, changes)
+SELECT %s, %s, %s, %s, %s, %s, %s, %s, u.* FROM jsonb_to_recordset(%s::jsonb)
+    AS u (action text, entity_kind text, entity_id bigint, entity_version int, changes jsonb)
 """
 
 
@@ -75,22 +75,27 @@ def record(
     changes: Sequence[Change], *, at: datetime, who: Who, comment: str = "", operation_id: UUID | None = None
 ) -> None:
     """Write an entry for each change, by one statement; once that is committed, write the log."""
-    entries = [(c.action, type(c.entity).__name__, c.entity.pk, c.entity.version, _fields(c)) for c in changes]
+    entries = [_entry(change) for change in changes]
     tenant, origin = _tenant_of(changes[0].entity), current_origin()
     shared = (tenant, at, *who, scrub(comment), origin.correlation_id, operation_id, origin.source.value)
-    *columns, fields = zip(*entries, strict=True)
-    texts = [orjson.dumps(each).decode() for each in fields]
     with connection.cursor() as cursor:
-        cursor.execute(INSERT, [*shared, *map(list, columns), texts])
+        cursor.execute(INSERT, [*shared, orjson.dumps(entries).decode()])
     transaction.on_commit(partial(write_log, shared, entries))
 
 
-def _fields(change: Change) -> list[dict[str, Any]]:
-    model = type(change.entity)
-    return [
-        {"field": name, "before": shown(model, name, before), "after": shown(model, name, after)}
-        for name, before, after in change.fields
-    ]
+def _entry(change: Change) -> dict[str, Any]:
+    """Return what an entry says of its own; its siblings of one operation share the rest."""
+    entity, model = change.entity, type(change.entity)
+    return {
+        "action": change.action,
+        "entity_kind": model.__name__,
+        "entity_id": entity.pk,
+        "entity_version": entity.version,
+        "changes": [
+            {"field": name, "before": shown(model, name, before), "after": shown(model, name, after)}
+            for name, before, after in change.fields
+        ],
+    }
 
 
 def _is_recorded(sender: Any) -> bool:

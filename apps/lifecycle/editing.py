@@ -10,10 +10,14 @@ from .actors import TECHNICIAN, Who
 
 
 class Fit(NamedTuple):
-    """What a reference may lead to: a condition, and what to say of a row that does not fulfil it."""
+    """What a reference may lead to: a condition, and what to say of a row that does not fulfil it.
+
+    `held` keeps the row as it is until the reference is written, for conditions that others may end at that moment.
+    """
 
     condition: Q
     otherwise: str
+    held: bool = False
 
 
 WORKER: Final = Fit(

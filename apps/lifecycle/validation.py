@@ -143,9 +143,16 @@ def _reference(entity: Entity, field: Any, key: int | None) -> int | None:
         return empty
     fit: Fit | None = entity.editing.fits.get(field.name)
     rows = field.related_model._default_manager.filter(pk=key)
-    if not rows.filter(fit.condition if fit else Q()).exists():
-        raise ValidationError(fit.otherwise if fit and rows.exists() else _nowhere(field))
+    if fit is None and not rows.exists():
+        raise ValidationError(_nowhere(field))
+    if fit and not _holds(fit, rows):
+        raise ValidationError(fit.otherwise if rows.exists() else _nowhere(field))
     return key
+
+
+def _holds(fit: Fit, rows: models.QuerySet[Any]) -> bool:
+    fitting = rows.filter(fit.condition)
+    return bool((fitting.select_for_update(no_key=True) if fit.held else fitting).values_list("pk"))
 
 
 def _nowhere(field: Any) -> str:

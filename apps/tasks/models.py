@@ -20,6 +20,7 @@ DONE = [TaskStatus.COMPLETED, TaskStatus.APPROVED]
 UNFINISHED = Fit(
     ~Q(status__in=["COMPLETED", "CLOSED", "CANCELLED"]),
     "Choose a work order that is still to be done: this one is completed, closed or cancelled.",
+    held=True,
 )
 
 
