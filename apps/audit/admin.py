@@ -20,7 +20,7 @@ SOURCE = choice("source")
 class AuditEntryAdmin(ListAdmin):
     """Who changed what; nobody adds, changes or deletes an entry here."""
 
-    list_display = ("at", "actor", "action", "entity_kind", "entity_id", SOURCE)
+    list_display = ("at", "who", "action", "entity_kind", "entity_id", SOURCE)
     list_select_related = ("actor",)
     list_filter = (("source", NameFilter),)
     sortable_by = ("at",)
@@ -52,6 +52,11 @@ class AuditEntryAdmin(ListAdmin):
             return queryset, False
         number = search_term.strip()
         return (queryset.filter(entity_id=number) if number.isdecimal() else queryset.none()), False
+
+    @admin.display(description="who")
+    def who(self, entry: AuditEntry) -> str:
+        """Return the name of the person, or of the command."""
+        return entry.actor.name if entry.actor else entry.command
 
     @admin.display(description="changes")
     def change_list(self, entry: AuditEntry) -> SafeString:

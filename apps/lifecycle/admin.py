@@ -13,7 +13,14 @@ from .models import NumberedEntity
 
 
 class WorkflowAdmin(OwnedAdmin):
-    """Pages of a workflow entity: its status is shown, and changes by transitions only; it is never deleted."""
+    """Pages of a workflow entity: its status is shown, and changes by transitions only; it is never deleted.
+
+    One in a final state is shown, and not edited.
+    """
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse to edit what is final."""
+        return super().has_change_permission(request, obj) and not (obj is not None and obj.is_final)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse: a workflow entity is cancelled or closed, and its history stays."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.apps import apps
 from django.conf import settings
@@ -35,6 +35,17 @@ class Entity(TenantOwned):
         """Set what follows from other fields when these have changed; in memory, before they are written."""
 
 
+class StatusChangedError(TypeError):
+    """Raised when a row is saved with another status than it was read with."""
+
+    def __init__(self, model: type[models.Model]) -> None:
+        """Say what changes a status."""
+        super().__init__(
+            f"The status of a {model._meta.verbose_name} changes by `apps.lifecycle.services.transition` only, which "
+            "asks the machine whether it may. `save()` would not."
+        )
+
+
 class WorkflowEntity(Entity):
     """An entity whose status changes only by the transitions of its machine."""
 
@@ -46,6 +57,21 @@ class WorkflowEntity(Entity):
         """No table of its own."""
 
         abstract = True
+
+    def save(self, **options: Any) -> None:
+        """Save the row as `Versioned.save` does.
+
+        Raises StatusChangedError for another status than the row was read with.
+        """
+        saved = options.get("update_fields")
+        if not self._state.adding and (saved is None or "status" in saved) and self.changes({"status"}):
+            raise StatusChangedError(type(self))
+        super().save(**options)
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether the entity is in a state that nothing leads out of: nothing of it changes any more."""
+        return any(state.final and state.name == self.status for state in self.machine.states)
 
 
 class NumberedEntity(WorkflowEntity):

@@ -186,6 +186,6 @@ def _settle_conflict(entity: Entity, seen: int, fields: Collection[str], *, merg
 
 
 def _refuse_final(entity: Entity) -> None:
-    if isinstance(entity, WorkflowEntity) and any(s.final and s.name == entity.status for s in entity.machine.states):
+    if isinstance(entity, WorkflowEntity) and entity.is_final:
         message = f"It is {entity.status}, which is final: nothing of it changes any more."
         raise TransitionNotAllowedError(message, current_status=entity.status, allowed_actions=[])

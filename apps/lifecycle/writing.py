@@ -19,8 +19,8 @@ from .validation import violations_refused
 E = TypeVar("E", bound=Entity)
 
 UPDATE = """
-UPDATE {table} AS t SET version = t.version + 1, updated_at = %s, {assignments}
-FROM (SELECT * FROM unnest({arrays}) AS u (id, {columns})) AS v WHERE t.id = v.id AND t.tenant_id = %s
+UPDATE {table} AS t SET version = t.version + 1, updated_at = %s{assignments}
+FROM (SELECT * FROM unnest({arrays}) AS u (id{columns})) AS v WHERE t.id = v.id AND t.tenant_id = %s
 """
 
 
@@ -90,9 +90,9 @@ def _write(model: type[models.Model], rows: Sequence[Any], fields: Sequence[Any]
     names = [sql.Identifier(field.column) for field in fields]
     statement = sql.SQL(UPDATE).format(
         table=sql.Identifier(model._meta.db_table),
-        assignments=sql.SQL(", ").join(sql.SQL("{0} = v.{0}").format(name) for name in names),
+        assignments=sql.SQL("").join(sql.SQL(", {0} = v.{0}").format(name) for name in names),
         arrays=sql.SQL(", ").join(sql.SQL(f"%s::{kind}[]") for kind in ("bigint", *map(_type, fields))),
-        columns=sql.SQL(", ").join(names),
+        columns=sql.SQL("").join(sql.SQL(", {}").format(name) for name in names),
     )
     values = [[getattr(row, field.attname) for row in rows] for field in fields]
     with connection.cursor() as cursor:
