@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from django.db import models
+
 from apps.accounts.models import Tenant, User
 from apps.accounts.roles import Role
 from apps.accounts.sequences import take_numbers
@@ -77,6 +79,16 @@ def audit_entry(entity: Entity, **fields: Any) -> AuditEntry:
     return AuditEntry.unscoped.create(
         **{"tenant_id": entity.tenant_id, "action": "CREATE", "source": "graphql", **named, **fields}
     )
+
+
+def force(rows: models.QuerySet[Any], **columns: Any) -> int:
+    """Write columns behind the guards, for a test that needs an odd state; return the number of rows."""
+    return models.QuerySet.update(rows, **columns)
+
+
+def erase(rows: models.QuerySet[Any]) -> None:
+    """Delete rows behind the guard of queries."""
+    models.QuerySet.delete(rows)
 
 
 def _serial(owner: Tenant, kind: str) -> int:

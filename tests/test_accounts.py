@@ -118,7 +118,7 @@ def test_signing_out_takes_a_post_and_ends_the_session(client: Client, ada: User
 def test_deactivating_a_user_ends_what_they_are_signed_in_to(client: Client, ada: User) -> None:
     sign_in(client, ada.email)
     assert "You are signed in as" in client.get("/login/").text
-    User.unscoped.filter(pk=ada.pk).update(is_active=False)
+    factories.force(User.unscoped.filter(pk=ada.pk), is_active=False)
     assert "You are signed in as" not in client.get("/login/").text
     assert client.get("/admin/").status_code == 302
 
@@ -176,7 +176,7 @@ class MeddlingHasher(MD5PasswordHasher):
     """Let somebody edit every user while a password is being checked."""
 
     def verify(self, password: str, encoded: str) -> bool:
-        User.unscoped.update(name="Edited", version=F("version") + 1)
+        factories.force(User.unscoped.all(), name="Edited", version=F("version") + 1)
         return super().verify(password, encoded)
 
 

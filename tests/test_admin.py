@@ -21,6 +21,7 @@ from apps.accounts.tokens import find_token, issue_token
 from apps.assets.models import Asset, AssetStatus, Site
 from apps.attendance.models import AttendanceRecord
 from apps.audit.models import AuditEntry, AuditSource
+from apps.audit.retention import prune
 from apps.helpdesk.deadlines import deadlines
 from apps.helpdesk.models import Ticket
 from apps.lifecycle.priority import Priority
@@ -460,11 +461,8 @@ def test_what_nothing_refers_to_is_deleted_after_a_question(desk: Client, demo: 
     assert not Site.unscoped.exists()
 
 
-def test_tenants_are_founded_and_deleted_by_operators_who_alone_set_slugs(
-    desk: Client, console: Client, demo: Tenant
-) -> None:
+def test_tenants_are_founded_by_operators_who_alone_set_slugs(desk: Client, console: Client, demo: Tenant) -> None:
     assert desk.get(url(Tenant, "add")).status_code == 403
-    assert desk.post(url(Tenant, demo.pk, "delete"), {"post": "yes"}).status_code == 403
     page = url(Tenant, demo.pk, "change")
     form = open_form(desk, page)
     assert "slug" not in form
@@ -472,10 +470,22 @@ def test_tenants_are_founded_and_deleted_by_operators_who_alone_set_slugs(
     row = Tenant.unscoped.get(pk=demo.pk)
     assert (row.name, row.slug) == ("Demo Inc.", demo.slug)
     console.post(url(Tenant, "add"), open_form(console, url(Tenant, "add")) | {"slug": "third", "name": "Third"})
-    third = Tenant.unscoped.get(slug="third")
+    assert Tenant.unscoped.get(slug="third").name == "Third"
+
+
+def test_a_tenant_is_deleted_by_an_operator_once_it_has_nothing_and_its_trail_is_pruned(
+    desk: Client, console: Client, demo: Tenant
+) -> None:
+    third = factories.tenant()
+    assert desk.post(url(Tenant, demo.pk, "delete"), {"post": "yes"}).status_code == 403
     assert "<li>user: " in console.get(url(Tenant, demo.pk, "delete")).text
-    assert console.post(url(Tenant, third.pk, "delete"), {"post": "yes"}).status_code == 302
-    assert not Tenant.unscoped.filter(slug="third").exists()
+    page = url(Tenant, third.pk, "delete")
+    assert "<li>audit entry: " in console.get(page).text
+    assert console.post(page, {"post": "yes"}).status_code == 200
+    assert Tenant.unscoped.filter(pk=third.pk).exists()
+    assert list(prune(third.pk, timezone.now())) == [1]
+    assert console.post(page, {"post": "yes"}).status_code == 302
+    assert not Tenant.unscoped.filter(pk=third.pk).exists()
 
 
 def test_the_audit_trail_is_read_only(desk: Client, demo: Tenant) -> None:

@@ -11,6 +11,7 @@ from schema.reads.global_id import encode_id
 from tests import factories
 from tests.graphql import data, refusal, statements
 
+BULK = "6f1c1f0e-3b5c-4d0e-9a52-0d7f3c1f8a11"
 LIST = "query ($filters: WorkOrderFilter) { workOrders(filters: $filters) { totalCount edges { node { title } } } }"
 
 
@@ -138,24 +139,31 @@ def test_breached_promises_are_found_as_they_are_shown(demo: Tenant, technician:
         assert {node["slaBreached"] for node in nodes} == {breached}
 
 
+def trail(actor: User, selected: str, **filters: str) -> list[Any]:
+    document = f"query ($f: AuditEntryFilter) {{ auditLog(filters: $f) {{ edges {{ node {{ {selected} }} }} }} }}"
+    return [edge["node"] for edge in data(actor, document, f=filters)["auditLog"]["edges"]]
+
+
 def test_the_trail_is_filtered_by_object_and_bulk(demo: Tenant) -> None:
     admin = factories.user(demo, Role.ADMIN)
     order = factories.work_order(demo)
-    factories.audit_entry(order, actor=admin, operation_id="6f1c1f0e-3b5c-4d0e-9a52-0d7f3c1f8a11")
+    factories.audit_entry(order, actor=admin, action="SUBMIT", operation_id=BULK)
     factories.audit_entry(factories.task(demo), actor=admin)
-    document = "query ($f: AuditEntryFilter) { auditLog(filters: $f) { edges { node { entity { __typename id } } } } }"
     entity = {"__typename": "WorkOrder", "id": encode_id("WorkOrder", order.pk)}
-    for filters in ({"entity": entity["id"]}, {"operationId": "6f1c1f0e-3b5c-4d0e-9a52-0d7f3c1f8a11"}):
-        assert data(admin, document, f=filters)["auditLog"]["edges"] == [{"node": {"entity": entity}}]
+    created, submitted = ({"action": action, "entity": entity} for action in ("CREATE", "SUBMIT"))
+    selected = "action entity { __typename id }"
+    assert trail(admin, selected, entity=entity["id"]) == [submitted, created]
+    assert trail(admin, selected, operationId=BULK) == [submitted]
+    document = "query ($f: AuditEntryFilter) { auditLog(filters: $f) { totalCount } }"
     assert refusal(admin, document, f={"operationId": "6f1c"})[0] == "BAD_REQUEST"
 
 
 def test_the_trail_names_what_relations_led_to_by_global_ids(demo: Tenant) -> None:
     admin = factories.user(demo, Role.ADMIN)
-    changes = [{"field": "requested_by", "before": None, "after": admin.pk}, {"field": "serial", "after": admin.pk}]
-    factories.audit_entry(factories.work_order(demo), actor=admin, changes=changes)
-    (edge,) = data(admin, "{ auditLog { edges { node { changes { field before after } } } } }")["auditLog"]["edges"]
-    assert edge["node"]["changes"] == [
+    changes = [{"field": field, "before": None, "after": admin.pk} for field in ("requested_by", "serial")]
+    factories.audit_entry(factories.work_order(demo), actor=admin, changes=changes, operation_id=BULK)
+    (entry,) = trail(admin, "changes { field before after }", operationId=BULK)
+    assert entry["changes"] == [
         {"field": "requestedBy", "before": None, "after": encode_id("User", admin.pk)},
         {"field": "serial", "before": None, "after": admin.pk},
     ]
@@ -163,6 +171,5 @@ def test_the_trail_names_what_relations_led_to_by_global_ids(demo: Tenant) -> No
 
 def test_an_entry_about_what_is_no_node_is_shown_without_it(demo: Tenant) -> None:
     admin = factories.user(demo, Role.ADMIN)
-    factories.audit_entry(factories.work_order(demo), entity_kind="ApiToken")
-    (edge,) = data(admin, "{ auditLog { edges { node { action entity { id } } } } }")["auditLog"]["edges"]
-    assert edge["node"] == {"action": "CREATE", "entity": None}
+    factories.audit_entry(factories.work_order(demo), entity_kind="ApiToken", operation_id=BULK)
+    assert trail(admin, "action entity { id }", operationId=BULK) == [{"action": "CREATE", "entity": None}]

@@ -132,13 +132,14 @@ def test_rows_that_stay_come_once_and_in_order_while_others_come_and_go(
     ordering = without_repeats(ordering)
     with transaction.atomic():
         passing = make(demo, others)
-        WorkOrder.unscoped.filter(pk__in=[order.pk for order in passing]).update(title="passing")
+        factories.force(WorkOrder.unscoped.filter(pk__in=[order.pk for order in passing]), title="passing")
         wanted = expected(make(demo, drawn), ordering)
         seen: list[str] = []
         for turn, found in enumerate(pages_forward(technician, first=size, ordering=terms(ordering))):
             seen += titles(found)
-            WorkOrder.unscoped.filter(pk=passing[(turn + cut) % len(passing)].pk).delete()
-            WorkOrder.unscoped.filter(pk__in=[o.pk for o in make(demo, others[: turn % 2])]).update(title="passing")
+            factories.erase(WorkOrder.unscoped.filter(pk=passing[(turn + cut) % len(passing)].pk))
+            new = [order.pk for order in make(demo, others[: turn % 2])]
+            factories.force(WorkOrder.unscoped.filter(pk__in=new), title="passing")
         transaction.set_rollback(True)
     assert [title for title in seen if title != "passing"] == wanted
 

@@ -11,8 +11,10 @@ from django.test import Client, RequestFactory
 
 from apps.accounts.checks import check_references_stay_in_tenant
 from apps.accounts.constraints import SameTenant
+from apps.accounts.guarded import GuardedManager
 from apps.accounts.middleware import tenancy
 from apps.accounts.models import Tenant, User
+from apps.accounts.records import Versioned
 from apps.accounts.roles import Role
 from apps.accounts.tenancy import ALL_TENANTS, TenantNotChosenError, all_tenants, current_tenant, tenant_scope
 from apps.accounts.tokens import issue_token
@@ -31,6 +33,7 @@ REFERENCES = [
     for constraint in model._meta.constraints
     if isinstance(constraint, SameTenant)
 ]
+CHANGEABLE = [model for model in OWNED if model is not AuditEntry]
 USES = ("all", "count", "exists", "first", "latest", "get", "aggregate", "values_list", "in_bulk", "iterator")
 
 
@@ -97,16 +100,24 @@ def test_the_way_back_along_a_reference_stays_in_the_tenant(demo: Tenant, rival:
         assert rows["Site"].work_orders.get() == rows["WorkOrder"]
 
 
-@pytest.mark.parametrize(("model", "field"), REFERENCES, ids=name)
+@pytest.mark.parametrize(("model", "field"), [one for one in REFERENCES if one[0] in CHANGEABLE], ids=name)
 def test_the_database_refuses_a_reference_to_another_tenant(
     demo: Tenant, rival: Tenant, model: Any, field: str
 ) -> None:
     mine, theirs = furnish(demo)[model.__name__], furnish(rival)
     target = theirs[model._meta.get_field(field).related_model.__name__]
     with pytest.raises(IntegrityError, match="foreign key"), transaction.atomic():
-        model.unscoped.filter(pk=mine.pk).update(**{field: target})
+        factories.force(model.unscoped.filter(pk=mine.pk), **{field: target})
     before = getattr(mine, f"{field}_id")
     assert getattr(model.unscoped.get(pk=mine.pk), f"{field}_id") == before
+
+
+def test_the_database_refuses_an_entry_by_an_actor_of_another_tenant(demo: Tenant, rival: Tenant) -> None:
+    stranger, order = factories.user(rival), factories.work_order(demo)
+    before = AuditEntry.unscoped.count()
+    with pytest.raises(IntegrityError, match="foreign key"), transaction.atomic():
+        factories.audit_entry(order, actor=stranger)
+    assert AuditEntry.unscoped.count() == before
 
 
 @pytest.mark.parametrize(("model", "field"), REFERENCES, ids=name)
@@ -118,11 +129,20 @@ def test_validation_says_so_before(demo: Tenant, rival: Tenant, model: Any, fiel
     assert refusal.value.message_dict == {field: ["Choose one of the same tenant."]}
 
 
-@pytest.mark.parametrize("model", OWNED, ids=name)
+@pytest.mark.parametrize("model", CHANGEABLE, ids=name)
 def test_no_row_can_move_to_another_tenant_while_references_tie_it(demo: Tenant, rival: Tenant, model: Any) -> None:
     mine = furnish(demo)[model.__name__]
     with pytest.raises(IntegrityError, match="foreign key"), transaction.atomic():
-        model.unscoped.filter(pk=mine.pk).update(tenant=rival)
+        factories.force(model.unscoped.filter(pk=mine.pk), tenant=rival)
+
+
+@pytest.mark.parametrize("column", ["tenant", "actor"])
+def test_no_entry_can_move_to_another_tenant_as_none_ever_changes(demo: Tenant, rival: Tenant, column: str) -> None:
+    entry, theirs = furnish(demo)["AuditEntry"], {"tenant": rival, "actor": factories.user(rival)}
+    with pytest.raises(IntegrityError, match="never changed: UPDATE refused"), transaction.atomic():
+        factories.force(AuditEntry.unscoped.filter(pk=entry.pk), **{column: theirs[column]})
+    row = AuditEntry.unscoped.get(pk=entry.pk)
+    assert (row.tenant, row.actor) == (demo, entry.actor)
 
 
 def test_a_loose_reference_is_found_by_manage_py_check(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,12 +253,13 @@ def test_whoever_is_not_signed_in_may_post_without_an_error(client: Client, db: 
 def test_a_user_whose_session_outlived_them_is_nobody(client: Client, demo: Tenant) -> None:
     user = factories.user(demo, Role.ADMIN)
     client.force_login(user)
-    User.unscoped.filter(pk=user.pk).delete()
+    factories.erase(User.unscoped.filter(pk=user.pk))
     assert client.get("/admin/").status_code == 302
 
 
-def test_the_default_manager_of_every_model_of_ours_asks_for_the_tenant() -> None:
+def test_the_default_manager_of_every_model_of_ours_asks_for_the_tenant_and_the_base_manager_does_not() -> None:
     for model in MODELS:
         with pytest.raises(TenantNotChosenError):
             model._default_manager.all()
-        assert type(model._base_manager) is models.Manager
+        plain = GuardedManager if issubclass(model, Versioned) else models.Manager
+        assert type(model._base_manager) is plain

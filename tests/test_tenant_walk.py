@@ -25,7 +25,7 @@ NODE_TYPES = [name for name, kind in OBJECTS.items() if any(interface.name == "N
 @pytest.fixture
 def secrets(demo: Tenant) -> dict[str, models.Model]:
     """Return a row of each type that belongs to demo, each text in it marked."""
-    Tenant.unscoped.filter(pk=demo.pk).update(name=SECRET)
+    factories.force(Tenant.unscoped.filter(pk=demo.pk), name=SECRET)
     person = factories.user(demo, Role.ADMIN, name=SECRET, phone=SECRET)
     site = factories.site(demo, name=SECRET, code=SECRET)
     parent = factories.asset(demo, name=SECRET, site=site)
@@ -177,5 +177,7 @@ def test_an_entry_that_names_anothers_row_does_not_open_it(secrets: dict[str, mo
         entity_version=1,
         source="graphql",
     )
-    (edge,) = data(stranger, "{ auditLog { edges { node { action entity { id } } } } }")["auditLog"]["edges"]
+    document = "query ($f: AuditEntryFilter) { auditLog(filters: $f) { edges { node { action entity { id } } } } }"
+    named = {"entity": encode_id("WorkOrder", secrets["WorkOrder"].pk)}
+    (edge,) = data(stranger, document, f=named)["auditLog"]["edges"]
     assert edge["node"] == {"action": "CREATE", "entity": None}

@@ -103,9 +103,9 @@ def test_a_revoked_token_is_refused_and_keeps_the_time_of_its_first_revocation(t
 
 def test_a_token_of_an_inactive_user_is_refused_until_they_are_active_again(technician: User) -> None:
     token, _ = issue_token(user=technician)
-    User.unscoped.filter(pk=technician.pk).update(is_active=False)
+    factories.force(User.unscoped.filter(pk=technician.pk), is_active=False)
     assert find_token(token) is None
-    User.unscoped.filter(pk=technician.pk).update(is_active=True)
+    factories.force(User.unscoped.filter(pk=technician.pk), is_active=True)
     assert find_token(token) is not None
 
 
@@ -138,7 +138,7 @@ def test_a_used_token_costs_one_statement_and_a_write_only_every_five_minutes(
     token, row = issue_token(user=technician)
     statements = []
     with freeze_time("2026-11-02 12:00:00") as clock:
-        ApiToken.unscoped.filter(pk=row.pk).update(expires_at=timezone.now() + timedelta(days=1))
+        factories.force(ApiToken.unscoped.filter(pk=row.pk), expires_at=timezone.now() + timedelta(days=1))
         for seconds in (0, 1, 299, 1, 1):
             clock.tick(seconds)
             with CaptureQueriesContext(connection) as sent:
