@@ -57,7 +57,10 @@ def published_change(kind: str, field: str, before: Any, after: Any) -> dict[str
 
 
 def _changes(root: strawberry.Parent[models.AuditEntry]) -> list[FieldChange]:
-    return [FieldChange(**published_change(root.entity_kind, **change)) for change in root.changes]
+    return [
+        FieldChange(**published_change(root.entity_kind, change["field"], change.get("before"), change.get("after")))
+        for change in root.changes
+    ]
 
 
 @filter_input(models.AuditEntry, "Which entries of the audit trail to list.")

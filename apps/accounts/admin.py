@@ -45,7 +45,7 @@ class TenantAdmin(RecordAdmin):
         return _is_operator(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Let operators delete a tenant that has nothing."""
+        """Let operators delete a tenant that has nothing, its audit trail pruned included."""
         return _is_operator(request)
 
 

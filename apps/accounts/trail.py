@@ -21,10 +21,14 @@ class PastChange(NamedTuple):
 
 
 class Past(NamedTuple):
-    """The changes between two versions of a row; `complete` when the trail holds every version in between."""
+    """The changes between two versions of a row; `complete` when the trail holds every version in between.
+
+    `authors` are the keys of who saved it, also without changing anything; None for commands.
+    """
 
     changes: tuple[PastChange, ...] = ()
     complete: bool = False
+    authors: tuple[int | None, ...] = ()
 
 
 class Trail(Protocol):

@@ -30,11 +30,13 @@ def changes_since(model: type[models.Model], versions: Mapping[int, tuple[int, i
 
 def _past(entries: Iterable[Sequence[Any]], seen: int, present: int) -> Past:
     changes: dict[str, PastChange] = {}
-    missing = set(range(seen + 1, present + 1))
+    versions, authors = set(), {}
     for version, fields, actor, at in entries:
-        missing.discard(version)
+        versions.add(version)
+        authors[actor] = True
         for field in fields:
             name = field["field"]
             before = changes[name].before if name in changes else field["before"]
             changes[name] = PastChange(name, before, field["after"], actor, at)
-    return Past(tuple(changes.values()), complete=not missing and seen < present)
+    whole = 1 <= seen < present and len(versions) == present - seen
+    return Past(tuple(changes.values()), complete=whole, authors=tuple(authors))

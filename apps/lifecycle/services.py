@@ -100,9 +100,7 @@ def amend(
     """
     if problems := comment_problems(comment):
         raise ValidationFailedError(problems)
-    entity = lock(model, [item.key]).get(item.key)
-    if entity is None:
-        raise NotFoundError(str(model._meta.verbose_name))
+    entity = _lock_one(model, item.key)
     permit(entity)
     if entity.version != item.version:
         _settle_conflict(entity, item.version, fields, merge=merge)
@@ -157,6 +155,12 @@ def transition_many(
     """
     bulk = Bulk(model, list(items), action, actor=actor, comment=comment, takes=dict(takes or {}))
     return bulk.run(on_error, dry_run=dry_run)
+
+
+def _lock_one(model: type[E], key: int) -> E:
+    if found := lock(model, [key]):
+        return found[key]
+    raise NotFoundError(str(model._meta.verbose_name))
 
 
 def require(who: Who, entity: Entity, actor: Actor, what: str) -> None:

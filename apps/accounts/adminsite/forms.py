@@ -118,8 +118,8 @@ class OwnerChoice(OwnedForm):
 def _author(current: Any, seen: int | None) -> str:
     """Return who changed a row since a version, as far as the audit trail tells and the reader may know."""
     versions = {current.pk: (seen or current.version, current.version)}
-    changes = changes_since(type(current), versions)[current.pk].changes
-    people = User.objects.in_bulk({change.changed_by for change in changes if change.changed_by is not None})
+    authors = changes_since(type(current), versions)[current.pk].authors
+    people = User.objects.in_bulk({author for author in authors if author is not None})
     return " and ".join(sorted(str(person) for person in people.values())) or "Somebody else"
 
 
