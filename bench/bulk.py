@@ -1,4 +1,4 @@
-"""What transitions cost by one mutation, beside the bare SQL that does the same: lock, update, insert the audit entries.
+"""What transitions cost by one mutation, beside the bare SQL for the same: lock, update, insert the audit entries.
 
 `python -m bench.bulk [--rounds N]`: seeds a scratch database, then submits 1, 100 and 1,000 drafts by turns: by a
 request to `/graphql` (token, parsing, judging, answer and all, without the web server) and by three statements. A slow

@@ -173,7 +173,7 @@ if AUDIT_LOG:
     try:
         Path(AUDIT_LOG).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        message = f"AUDIT_LOG: {AUDIT_LOG} can't be written ({error.strerror}). Name another file, or none to do without."
+        message = f"AUDIT_LOG: {AUDIT_LOG} can't be written ({error.strerror}). Name another file, or an empty text."
         raise EnvError(message) from error
 AUDIT_LOG_HANDLER = {
     "class": "concurrent_log_handler.ConcurrentRotatingFileHandler",  # several workers write and rotate the one file

@@ -10,5 +10,6 @@ class CorrelationFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add the correlation id to the line; a dash outside of any request."""
-        record.correlation_id = correlation_id() or "-"
+        request = getattr(record, "request", None)  # Django tells of refused requests after the last middleware
+        record.correlation_id = correlation_id() or getattr(request, "correlation_id", "") or "-"
         return True

@@ -22,6 +22,7 @@ def correlation(get_response: Handler) -> Handler:
 
     def handle(request: HttpRequest) -> HttpResponse:
         chosen = new_correlation_id(request.headers.get(CORRELATION_HEADER, ""))
+        request.correlation_id = chosen  # type: ignore[attr-defined]
         source = AuditSource.ADMIN if _in_admin_site(request) else AuditSource.GRAPHQL
         with origin_scope(Origin(source, command="nobody signed in", correlation_id=chosen)):
             response = get_response(request)

@@ -88,7 +88,7 @@ class Versioned(models.Model):
             update_fields = {*update_fields, "version", "updated_at"}
         with transaction.atomic(using=using, savepoint=False):  # with what receivers write
             super().save(
-                force_insert=force_insert,
+                force_insert=force_insert or not known,  # one made by hand must not write over another
                 force_update=force_update or (known and not force_insert),  # a row that is gone must not come back
                 using=using,
                 update_fields=update_fields,
@@ -107,11 +107,23 @@ class Versioned(models.Model):
         super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
         self.remember(fields)
 
+    def read_before(self) -> None:
+        """Read from the database what this instance does not know of the columns it holds, and remember it."""
+        held = self.loaded()
+        unknown = [
+            column for _, column in recorded_columns(type(self)) if column in self.__dict__ and column not in held
+        ]
+        if unknown and self.pk is not None:
+            held |= type(self)._base_manager.filter(pk=self.pk).values(*unknown).first() or {}
+            self._loaded = tuple(held), tuple(held.values())
+
     def remember(self, fields: Iterable[str] | None = None) -> None:
         """Take the present values, of all fields or of those with these names, for what the database holds."""
         held = self.loaded()
         for field in self._meta.concrete_fields:
-            if field.attname in self.__dict__ and (fields is None or field.name in fields):
+            if field.attname in self.__dict__ and (
+                fields is None or not {field.name, field.attname}.isdisjoint(fields)
+            ):
                 held[field.attname] = self.__dict__[field.attname]
         self._loaded = tuple(held), tuple(held.values())
 
@@ -121,8 +133,9 @@ class Versioned(models.Model):
 
     def changes(self, fields: Iterable[str] | None = None) -> list[FieldChange]:
         """Return how the row differs from what the database held, in all recorded fields or in those among these."""
+        columns = dict(recorded_columns(type(self)))
         found = differences(type(self), self.loaded(), self.__dict__)
-        return found if fields is None else [change for change in found if change.field in fields]
+        return [change for change in found if fields is None or {change.field, columns[change.field]} & set(fields)]
 
 
 def differences(model: type[models.Model], before: dict[str, Any], after: dict[str, Any]) -> list[FieldChange]:

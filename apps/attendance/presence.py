@@ -31,12 +31,12 @@ def check_in(values: Mapping[str, Any], position: Measured, *, actor: User) -> A
 
     Raises PermissionDeniedError and ValidationFailedError.
     """
-    record = AttendanceRecord(tenant_id=current_tenant(AttendanceRecord), person_id=actor.pk)
+    at = timezone.now()
+    record = AttendanceRecord(tenant_id=current_tenant(AttendanceRecord), created_at=at, person_id=actor.pk)
     require(TECHNICIAN, record, actor, "check in")
     if problems := _wrong_position(position):
         raise ValidationFailedError(problems)
     enter(record, {"site": None, **values})
-    at = timezone.now()
     record.checked_in_at = at
     record.check_in_latitude, record.check_in_longitude = position
     _measure(record)
@@ -48,6 +48,7 @@ def check_out(item: Item, values: Mapping[str, Any], *, actor: User) -> Attendan
     """Note that a person has left: by themselves, or by a supervisor. Raises every kind of refusal."""
 
     def permit(record: AttendanceRecord) -> None:
+        require(TECHNICIAN, record, actor, "check out")
         if record.person_id != actor.pk and actor.role not in SUPERVISOR.roles:
             raise PermissionDeniedError("Only the person or a supervisor may check out.")
 

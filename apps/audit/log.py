@@ -19,5 +19,5 @@ def write_log(shared: Sequence[Any], entries: Iterable[Mapping[str, Any]]) -> No
     if not logger.handlers:
         return
     common = dict(zip(SHARED, shared, strict=True))
-    lines = [orjson.dumps({**common, **entry}, option=orjson.OPT_UTC_Z).decode() for entry in entries]
+    lines = [orjson.dumps({**common, **entry}, default=str, option=orjson.OPT_UTC_Z).decode() for entry in entries]
     logger.info("\n".join(lines))

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 from django.db import connection, transaction
-from django.db.models.signals import post_delete, post_save, pre_save
+from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 from django.utils import timezone
 
 from apps.accounts.models import Tenant
@@ -38,8 +38,10 @@ class Who(NamedTuple):
 def listen() -> None:
     """Start to record what the services tell, and what is saved or deleted by the ORM."""
     entities_changed.connect(record_changes, dispatch_uid="audit")
-    for signal, receiver in ((pre_save, know_before), (post_save, record_save), (post_delete, record_delete)):
-        signal.connect(receiver, dispatch_uid="audit")
+    pre_save.connect(know_before, dispatch_uid="audit")
+    post_save.connect(record_save, dispatch_uid="audit")
+    pre_delete.connect(know_last, dispatch_uid="audit")
+    post_delete.connect(record_delete, dispatch_uid="audit")
 
 
 def record_changes(changed: ChangeSet, **_: Any) -> None:
@@ -48,12 +50,16 @@ def record_changes(changed: ChangeSet, **_: Any) -> None:
     record(changed.changes, at=changed.at, who=who, comment=changed.comment, operation_id=changed.operation_id)
 
 
-def know_before(sender: Any, instance: Any, raw: bool = False, **_: Any) -> None:
-    """Let a row that is saved without having been read know what it was."""
-    if _is_recorded(sender) and instance.pk is not None and not instance.loaded() and not raw:
-        stored = sender._base_manager.filter(pk=instance.pk).values().first()
-        if stored:
-            instance._loaded = tuple(stored), tuple(stored.values())
+def know_before(sender: Any, instance: Any, **_: Any) -> None:
+    """Let a row that was read in part know what the columns were that it sets besides."""
+    if _is_recorded(sender):
+        instance.read_before()
+
+
+def know_last(sender: Any, instance: Any, **_: Any) -> None:
+    """Let a row that is deleted know what it was in the end, however long ago it was read."""
+    if _is_recorded(sender) and instance.pk is not None:
+        instance.refresh_from_db(from_queryset=sender._base_manager.select_for_update())
 
 
 def record_save(sender: Any, instance: Any, created: bool, update_fields: Any = None, **_: Any) -> None:

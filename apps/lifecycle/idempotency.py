@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -18,6 +18,7 @@ from apps.accounts.trail import changes_since
 from .errors import RefusedError, ValidationFailedError, VersionConflictError
 from .models import Entity, IdempotencyKey
 from .outcomes import Outcome, restore, store
+from .transitions import Report
 
 KEPT: Final = timedelta(hours=24)
 """How long a key is remembered."""
@@ -60,14 +61,15 @@ def once(request: Request, *, actor: User, work: Callable[[], Outcome], answer: 
     """Do the work, unless a request of the actor with this key did it already, and return the answer.
 
     Both run in one transaction with the key: if anything fails, nothing was done and the key is free. Only what was
-    done is remembered, for 24 hours; what was refused may be asked again. Two requests with one key at a time take
-    turns. Raises ValidationFailedError for a key that came with other input before, and what the work refuses.
+    done is remembered, for 24 hours; what was refused or held back may be asked again. Two requests with one key at a
+    time take turns. Raises ValidationFailedError for a key that came with other input before, and what the work
+    refuses.
     """
-    with transaction.atomic():
-        try:
+    try:
+        with transaction.atomic():
             return answer(_once(request, actor, work))
-        except RecordModifiedError as error:
-            raise _conflict(error.target) from error
+    except RecordModifiedError as error:
+        raise _conflict(error.target) from error
 
 
 def _once(request: Request, actor: User, work: Callable[[], Outcome]) -> Done:
@@ -78,7 +80,10 @@ def _once(request: Request, actor: User, work: Callable[[], Outcome]) -> Done:
     if claimed is None:
         return Done(_recall(request, actor), repeated=True)
     outcome = work()
-    stored = orjson.dumps(store(outcome), default=list).decode()
+    if isinstance(outcome, Report) and outcome.is_refused:
+        IdempotencyKey.unscoped.filter(pk=claimed).delete()
+        return Done(outcome)
+    stored = orjson.dumps(store(outcome), default=_plain).decode()
     with connection.cursor() as cursor:
         cursor.execute("UPDATE lifecycle_idempotencykey SET outcome = %s::jsonb WHERE id = %s", [stored, claimed])
     return Done(outcome)
@@ -121,3 +126,8 @@ def _conflict(stale: Entity) -> RefusedError:
     versions = (stale.version, current.version)
     past = changes_since(type(stale), {stale.pk: versions})[stale.pk]
     return VersionConflictError(type(stale).__name__, stale.pk, versions, past, [c.field for c in stale.changes()])
+
+
+def _plain(value: Any) -> Any:
+    """Return what orjson writes of a value whose exact type it does not know: a tuple with names, a frozen time."""
+    return value.isoformat() if isinstance(value, datetime) else list(value)

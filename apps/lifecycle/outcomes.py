@@ -28,6 +28,7 @@ def store(outcome: Outcome) -> Json:
     return {
         "report": {
             "operation_id": outcome.operation_id,
+            "dry_run": outcome.dry_run,
             "results": [_store_result(result) for result in outcome.results],
         }
     }
@@ -39,7 +40,7 @@ def restore(stored: Json) -> Outcome:
         return _restore_entity(stored["entity"])
     report = stored["report"]
     results = [_restore_result(result) for result in report["results"]]
-    return Report(results, operation_id=UUID(report["operation_id"]))
+    return Report(results, report["dry_run"], UUID(report["operation_id"]))
 
 
 def _store_entity(entity: Entity, columns: Any) -> Json:

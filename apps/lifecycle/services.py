@@ -47,7 +47,7 @@ def create(model: type[E], values: Mapping[str, Any], *, actor: Actor, **known: 
     Raises PermissionDeniedError and ValidationFailedError.
     """
     editing, at = model.editing, timezone.now()
-    entity = model(tenant_id=current_tenant(model), **known)
+    entity = model(tenant_id=current_tenant(model), created_at=at, **known)
     require(editing.who, entity, actor, f"create {model._meta.verbose_name_plural}")
     given = {name: value for name, value in values.items() if value is not None}
     enter(entity, {**{name: None for name in editing.fields if _must_be_given(model, name)}, **given})

@@ -72,6 +72,11 @@ class Report:
         return sum(result.done for result in self.results)
 
     @property
+    def is_refused(self) -> bool:
+        """Tell whether nothing was done of what was meant to be."""
+        return not self.succeeded and not self.dry_run
+
+    @property
     def failed(self) -> int:
         """Return how many items were refused."""
         return sum(result.refusal is not None for result in self.results)

@@ -141,6 +141,8 @@ def _reference(entity: Entity, field: Any, key: int | None) -> int | None:
     if key is None:
         empty: int | None = _nothing(field)
         return empty
+    if not entity._state.adding and key == getattr(entity, field.attname):
+        return key  # what is equal stays, whether or not one could choose it today
     fit: Fit | None = entity.editing.fits.get(field.name)
     rows = field.related_model._default_manager.filter(pk=key)
     if fit is None and not rows.exists():

@@ -49,7 +49,6 @@ def compute(model: type[E], rows: Sequence[E], annotations: Mapping[str, Annotat
 def insert(entity: Entity, *, actor: Actor, at: datetime) -> None:
     """Write a new entity, numbered if its kind is, and tell what happened."""
     model = type(entity)
-    entity.created_at = at
     if isinstance(entity, NumberedEntity):
         (entity.serial,) = take_numbers(tenant_id=entity.tenant_id, kind=entity.number_kind)
     with violations_refused(model):
