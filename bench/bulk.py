@@ -182,9 +182,7 @@ def report(measured: dict[int, dict[str, list[tuple[float, float]]]]) -> None:
         for name, rounds in times.items():
             spent, cpu = ([each[place] for each in rounds] for place in (0, 1))
             median, p95 = statistics.median(spent), sorted(spent)[int(0.95 * len(spent))]
-            print(
-                f"{size:11,} {name:10} {median:9.2f} {p95:9.2f} {statistics.median(cpu):9.2f} {median / bare:12.2f}"
-            )
+            print(f"{size:11,} {name:10} {median:9.2f} {p95:9.2f} {statistics.median(cpu):9.2f} {median / bare:12.2f}")
 
 
 if __name__ == "__main__":
