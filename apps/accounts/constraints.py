@@ -10,6 +10,9 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.models.constraints import BaseConstraint
 from django.db.models.functions import Upper
 
+MAX_LATITUDE, MAX_LONGITUDE = 90.0, 180.0
+"""In degrees, either way."""
+
 
 class SameTenant(BaseConstraint):
     """Hold a reference by a foreign key over (tenant, reference), so that it can't leave the tenant.
@@ -91,6 +94,22 @@ def not_blank(field: str, name: str) -> models.CheckConstraint:
     return models.CheckConstraint(
         condition=condition, name=name, violation_error_message="Write more than white space."
     )
+
+
+def on_earth(latitude: str, longitude: str, name: str) -> models.CheckConstraint:
+    """Return the check that two columns hold a position in degrees, WGS 84, or nothing.
+
+    It says that neither is NULL: a comparison with NULL is not false, and a check refuses only what is.
+    """
+    nothing = {f"{latitude}__isnull": True, f"{longitude}__isnull": True}
+    position = {
+        **dict.fromkeys(nothing, False),
+        f"{latitude}__range": (-MAX_LATITUDE, MAX_LATITUDE),
+        f"{longitude}__range": (-MAX_LONGITUDE, MAX_LONGITUDE),
+    }
+    message = "Enter both latitude and longitude, or neither."
+    condition = models.Q(**nothing) | models.Q(**position)
+    return models.CheckConstraint(condition=condition, name=name, violation_error_message=message)
 
 
 def contains_index(field: str, name: str) -> GinIndex:

@@ -8,13 +8,12 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import connection, models
 from django.db.models import F, Q
 
-from apps.accounts.constraints import SameTenant, not_blank, one_of
+from apps.accounts.constraints import MAX_LATITUDE, MAX_LONGITUDE, SameTenant, not_blank, on_earth, one_of
 from apps.accounts.fields import Reference
 from apps.lifecycle.actors import ADMIN, SUPERVISOR
 from apps.lifecycle.editing import Editing
 from apps.lifecycle.models import Entity
 
-MAX_LATITUDE, MAX_LONGITUDE = 90.0, 180.0
 PARENTS: Final = 0x61737365
 """The advisory lock under which parents are chosen; any number that nothing else of ours uses."""
 
@@ -79,12 +78,7 @@ class Site(Entity):
             models.UniqueConstraint(fields=["tenant", "code"], name="site_code_unique"),
             not_blank("code", "site_code_not_blank"),
             not_blank("name", "site_name_not_blank"),
-            models.CheckConstraint(
-                condition=Q(latitude__isnull=True, longitude__isnull=True)
-                | Q(latitude__range=(-MAX_LATITUDE, MAX_LATITUDE), longitude__range=(-MAX_LONGITUDE, MAX_LONGITUDE)),
-                name="site_position_on_earth",
-                violation_error_message="Enter both latitude and longitude, or neither.",
-            ),
+            on_earth("latitude", "longitude", "site_position_on_earth"),
             models.CheckConstraint(condition=Q(geofence_radius__gte=1), name="site_radius_positive"),
         ]
         indexes: ClassVar = [models.Index(fields=["tenant", "name", "id"], name="site_name")]

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
-from apps.accounts.constraints import SameTenant, one_of, required_in
+from apps.accounts.constraints import SameTenant, on_earth, one_of, required_in
 from apps.accounts.fields import Reference
 from apps.lifecycle.actors import SUPERVISOR
 from apps.lifecycle.editing import Editing
@@ -62,12 +62,7 @@ class AttendanceRecord(WorkflowEntity):
                 name="attendance_out_after_in",
                 violation_error_message="People leave after they came: the check-out lies before the check-in.",
             ),
-            models.CheckConstraint(
-                condition=Q(check_in_latitude__isnull=True, check_in_longitude__isnull=True)
-                | Q(check_in_latitude__range=(-90.0, 90.0), check_in_longitude__range=(-180.0, 180.0)),
-                name="attendance_position_on_earth",
-                violation_error_message="Enter both latitude and longitude, or neither.",
-            ),
+            on_earth("check_in_latitude", "check_in_longitude", "attendance_position_on_earth"),
             models.CheckConstraint(
                 condition=Q(distance_metres__isnull=True) | Q(distance_metres__gte=0),
                 name="attendance_distance_positive",

@@ -6,6 +6,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.utils import timezone
 
+from apps.accounts.constraints import MAX_LATITUDE, MAX_LONGITUDE
 from apps.accounts.models import User
 from apps.accounts.tenancy import current_tenant
 from apps.lifecycle.actors import SUPERVISOR, TECHNICIAN
@@ -21,8 +22,7 @@ from .models import AttendanceRecord
 Measured = tuple[float | None, float | None]
 """A position as a device tells it: degrees north and east, or what it did not tell."""
 
-HIGHEST: Final = {"latitude": 90.0, "longitude": 180.0}
-"""In degrees, either way."""
+HIGHEST: Final = {"latitude": MAX_LATITUDE, "longitude": MAX_LONGITUDE}
 
 
 @transaction.atomic(savepoint=False)

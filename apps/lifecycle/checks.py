@@ -22,7 +22,7 @@ def _wrong_fields(model: type[Entity]) -> Iterator[Error]:
     fields = {field.name: field for field in model._meta.concrete_fields}
     editing = model.editing
     machine: Machine | None = getattr(model, "machine", None)
-    reserved = {"status", *(machine.written if machine else ())} if machine else set()
+    reserved = {"status", *machine.written} if machine else set()
     for name in editing.fields:
         if name not in fields or not fields[name].editable or name in reserved:
             hint = "Name columns that people enter; what a transition writes is not edited."

@@ -116,10 +116,7 @@ def _column(model: type[models.Model], name: str) -> str:
 
 def _names(condition: Q) -> Iterator[str]:
     for child in condition.children:
-        if isinstance(child, Q):
-            yield from _names(child)
-        elif isinstance(child, tuple):
-            yield child[0]
+        yield from _names(child) if isinstance(child, Q) else [str(child[0])]  # type: ignore[index]
 
 
 def _nothing(field: Any) -> Any:
