@@ -48,7 +48,6 @@ from apps.helpdesk.models import Ticket
 from apps.lifecycle import services
 from apps.lifecycle.actors import SystemActor
 from apps.lifecycle.errors import RefusedError
-from apps.lifecycle.signals import entities_changed
 from apps.lifecycle.transitions import Item, OnError
 from apps.tasks.models import Task
 from apps.work_orders.models import WorkOrder
@@ -56,22 +55,10 @@ from schema.reads.global_id import encode_id
 from tests import factories
 from tests.graphql import data, refusal
 from tests.pages import open_form
+from tests.writing import TEXTS, fail, listening
 
 Change = dict[str, Any]
-NAMED: dict[Any, str] = {
-    Tenant: "name",
-    User: "name",
-    ApiToken: "name",
-    Site: "name",
-    Asset: "name",
-    WorkOrder: "title",
-    Task: "title",
-    Ticket: "subject",
-    AttendanceRecord: "note",
-}
-"""Every record, and a text of it that can be changed."""
-
-every_record = pytest.mark.parametrize("model", NAMED, ids=lambda model: str(model.__name__))
+every_record = pytest.mark.parametrize("model", TEXTS, ids=lambda model: str(model.__name__))
 
 
 @contextmanager
@@ -81,19 +68,6 @@ def recorded() -> Iterator[list[AuditEntry]]:
     found: list[AuditEntry] = []
     yield found
     found += AuditEntry.unscoped.exclude(pk__in=known).order_by("pk")
-
-
-@contextmanager
-def listening(receiver: Callable[..., Any]) -> Iterator[None]:
-    entities_changed.connect(receiver)
-    try:
-        yield
-    finally:
-        entities_changed.disconnect(receiver)
-
-
-def fail(**_: Any) -> None:
-    raise ZeroDivisionError("This receiver always fails.")
 
 
 def trail(row: Any) -> list[AuditEntry]:
@@ -306,7 +280,7 @@ def test_the_versions_of_an_entity_have_no_holes(in_demo: None, demo: Tenant, su
 
 
 def test_the_list_of_records_is_complete() -> None:
-    assert set(NAMED) == {model for model in apps.get_models() if issubclass(model, Versioned)}
+    assert set(TEXTS) == {model for model in apps.get_models() if issubclass(model, Versioned)}
 
 
 @every_record
@@ -320,7 +294,7 @@ def test_a_row_that_is_made_leaves_one_entry(demo: Tenant, model: Any) -> None:
 
 @every_record
 def test_a_row_that_is_saved_leaves_one_entry(demo: Tenant, model: Any) -> None:
-    row, text = model.unscoped.get(pk=row_of(model, demo).pk), NAMED[model]
+    row, text = model.unscoped.get(pk=row_of(model, demo).pk), TEXTS[model]
     before = getattr(row, text) or None
     setattr(row, text, "Something else")
     with recorded() as entries:
@@ -1202,10 +1176,10 @@ def test_a_tenant_reads_its_own_trail_only(rival: Tenant, technician: User, hist
 
 @pytest.mark.parametrize("kind", ["WorkOrder", "Task", "Ticket", "AttendanceRecord"])
 def test_the_history_of_an_entity_is_its_own_and_newest_first(demo: Tenant, technician: User, kind: str) -> None:
-    model: Any = {model.__name__: model for model in NAMED}[kind]
+    model: Any = {model.__name__: model for model in TEXTS}[kind]
     row, other = row_of(model, demo), row_of(model, demo)
     for value in ("B", "C"):
-        setattr(row, NAMED[model], value)
+        setattr(row, TEXTS[model], value)
         row.save()
         other.save()
     query = f"""query($id: ID!) {{ node(id: $id) {{ ... on {kind} {{

@@ -24,22 +24,9 @@ from apps.lifecycle.models import StatusChangedError
 from apps.tasks.models import Task
 from apps.work_orders.models import WorkOrder
 from tests import factories
-from tests.writing import changes_of, entries, item, nothing_changes, stored
+from tests.writing import TEXTS, changes_of, entries, item, nothing_changes, stored
 
 Kind = type[Versioned]
-
-TEXTS: Final[dict[Kind, str]] = {
-    Tenant: "name",
-    User: "name",
-    ApiToken: "name",
-    Site: "name",
-    Asset: "name",
-    WorkOrder: "title",
-    Task: "title",
-    Ticket: "subject",
-    AttendanceRecord: "note",
-}
-"""Every record, and a text of it."""
 
 MAKE: Final[dict[Kind, Callable[[Tenant], Any]]] = {
     Tenant: lambda owner: owner,

@@ -1,9 +1,8 @@
 """A mutation that is sent twice does its work once, and answers the same."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from threading import Barrier, Lock
 from typing import Any
@@ -21,13 +20,13 @@ from apps.audit.models import AuditEntry
 from apps.helpdesk.models import Ticket
 from apps.lifecycle.idempotency import KEPT
 from apps.lifecycle.models import IdempotencyKey
-from apps.lifecycle.signals import entities_changed
 from apps.tasks.models import Task
 from apps.work_orders.models import WorkOrder
 from schema.reads.global_id import encode_id
 from schema.root import schema
 from tests import factories
 from tests.graphql import OBJECTS, data, everything_of, refusal
+from tests.writing import fail, listening
 
 Input = dict[str, Any]
 KEY = "0b5f1a9e-retry"
@@ -150,19 +149,6 @@ def state() -> list[Any]:
     """Return all rows of entities with their versions, and how many entries and keys there are."""
     rows = [list(model.unscoped.order_by("pk").values()) for model in MODELS.values()]
     return [*rows, AuditEntry.unscoped.count(), IdempotencyKey.unscoped.count()]
-
-
-@contextmanager
-def listening(receiver: Callable[..., Any]) -> Iterator[None]:
-    entities_changed.connect(receiver)
-    try:
-        yield
-    finally:
-        entities_changed.disconnect(receiver)
-
-
-def fail(**_: Any) -> None:
-    raise ZeroDivisionError("This receiver always fails.")
 
 
 def test_the_list_of_mutations_is_complete() -> None:

@@ -8,7 +8,8 @@ import pytest
 from django.db import models, transaction
 from graphql import GraphQLUnionType
 
-from apps.accounts.models import Tenant, TenantSequence, User
+from apps.accounts.models import ApiToken, Tenant, TenantSequence, User
+from apps.accounts.records import Versioned
 from apps.accounts.sequences import take_numbers
 from apps.accounts.tenancy import tenant_scope
 from apps.assets.models import Asset, Site
@@ -17,6 +18,7 @@ from apps.audit.models import AuditEntry
 from apps.helpdesk.models import Ticket
 from apps.lifecycle.errors import ValidationFailedError
 from apps.lifecycle.models import Entity
+from apps.lifecycle.signals import entities_changed
 from apps.lifecycle.transitions import Item
 from apps.tasks.models import Task
 from apps.work_orders.models import WorkOrder
@@ -188,3 +190,31 @@ def many(model: Any, owner: Tenant, count: int, **fields: Any) -> list[Any]:
         numbers = take_numbers(tenant_id=owner.pk, kind=model.number_kind, count=count)
         serials = [{"serial": serial} for serial in numbers]
     return models.QuerySet[Any](model).bulk_create([model(**shared, **serial) for serial in serials])
+
+
+@contextmanager
+def listening(receiver: Callable[..., Any]) -> Iterator[None]:
+    """Let a receiver hear what the services tell inside, after the audit trail has heard it."""
+    entities_changed.connect(receiver)
+    try:
+        yield
+    finally:
+        entities_changed.disconnect(receiver)
+
+
+def fail(**_: Any) -> None:
+    raise ZeroDivisionError("This receiver always fails.")
+
+
+TEXTS: Final[dict[type[Versioned], str]] = {
+    Tenant: "name",
+    User: "name",
+    ApiToken: "name",
+    Site: "name",
+    Asset: "name",
+    WorkOrder: "title",
+    Task: "title",
+    Ticket: "subject",
+    AttendanceRecord: "note",
+}
+"""Every record, and a text of it that can be changed."""

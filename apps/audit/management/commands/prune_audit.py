@@ -1,6 +1,6 @@
 """`manage.py prune_audit`: delete audit entries whose time is up."""
 
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from datetime import timedelta
 from typing import Any
 
@@ -23,12 +23,14 @@ them. A conflict with a version from before is then told without what changed.""
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare what may be chosen."""
         days = settings.AUDIT_RETENTION_DAYS
-        parser.add_argument("--days", type=_positive, default=days, metavar="N", help="how old (%(default)s)")
+        parser.add_argument("--days", type=int, default=days, metavar="N", help="how old (%(default)s)")
         parser.add_argument("--tenant", metavar="SLUG", help="only this tenant's")
         parser.add_argument("--dry-run", action="store_true", help="count, and delete nothing")
 
     def handle(self, *_args: object, **options: Any) -> None:
         """Delete them, and say how many there were."""
+        if options["days"] < 1:
+            raise CommandError(f"--days is {options['days']}: choose 1 or more.")
         before = timezone.now() - timedelta(days=options["days"])
         tenants = Tenant.unscoped.filter(**({"slug": options["tenant"]} if options["tenant"] else {})).order_by("pk")
         if options["tenant"] and not tenants:
@@ -44,10 +46,3 @@ them. A conflict with a version from before is then told without what changed.""
                     bar.advance(task, count)
         verb = "would be deleted" if options["dry_run"] else "deleted"
         self.stdout.write(f"{total:,} audit entries from before {before:%Y-%m-%d %H:%M} UTC {verb}")
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ArgumentTypeError("choose 1 or more")
-    return number
