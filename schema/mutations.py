@@ -184,10 +184,18 @@ def _node(info: Info, entity: Entity, repeated: bool) -> Entity:
     name = GlobalId(type(entity).__name__, entity.pk)
     row: Any = fetch_nodes(selections, selections.details(), [name]).get(name, entity)
     if repeated:
-        for field in entity._meta.concrete_fields:
-            if not field.generated:
-                setattr(row, field.attname, getattr(entity, field.attname))
+        _restore(row, entity)
     return row  # type: ignore[no-any-return]
+
+
+def _restore(row: Any, entity: Entity) -> None:
+    """Give a row the columns that an entity had; a reference to what has gone since stays as it is now."""
+    fields: list[Any] = [field for field in entity._meta.concrete_fields if not field.generated]
+    for field in fields:
+        value = getattr(entity, field.attname)
+        moved = field.is_relation and value is not None and value != getattr(row, field.attname)
+        if not moved or field.related_model._default_manager.filter(pk=value).exists():
+            setattr(row, field.attname, value)
 
 
 def _report(given: Any, report: Report) -> BulkTransitionReport:

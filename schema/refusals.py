@@ -86,7 +86,7 @@ class VersionConflict(MutationError):
     entity: strawberry.Private[GlobalId]
     named: strawberry.Private[Named]
 
-    @strawberry.field(description="The entity as it is now; null if it is gone.")
+    @strawberry.field(description="The entity as it is now, perhaps newer than `currentVersion`; null if it is gone.")
     def current(self, info: strawberry.Info) -> Entity | None:
         """Return the entity."""
         return self.named.get(info, self.entity)  # type: ignore[no-any-return]

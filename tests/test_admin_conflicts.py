@@ -192,7 +192,7 @@ def test_the_row_is_locked_from_the_check_to_the_save(ada: Client, page: str) ->
     steps = [
         query["sql"]
         for query in sent
-        if 'FOR UPDATE OF "work_orders_workorder"' in query["sql"]
+        if 'FOR NO KEY UPDATE OF "work_orders_workorder"' in query["sql"]
         or query["sql"].startswith('UPDATE "work_orders_workorder"')
     ]
     assert [step.split()[0] for step in steps] == ["SELECT", "UPDATE"]

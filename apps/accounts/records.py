@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
+from concurrency.exceptions import RecordModifiedError
 from concurrency.fields import AutoIncVersionField
 from django.db import models, transaction
 from django.db.models.functions import Now
@@ -11,6 +12,9 @@ from django.utils import timezone
 
 from .guarded import GuardedManager
 from .tenancy import TenantManager
+
+FIXED: Final = {"id": "id", "tenant": "tenant_id", "serial": "serial", "created_at": "created_at"}
+"""Fields that never change, and their columns."""
 
 IDENTITY: Final = frozenset({"id", "tenant", "serial", "version", "created_at", "updated_at"})
 """Columns that say which row it is and how often it changed; what people change is in the others."""
@@ -33,6 +37,14 @@ class UnversionedSaveError(TypeError):
     def __init__(self, model: type[models.Model]) -> None:
         """Say what to do."""
         super().__init__(f"This {model.__name__} was read without its version: name it in `only()`, or read it whole.")
+
+
+class IdentityChangedError(TypeError):
+    """Raised when a row is saved that says it is another than the one that was read."""
+
+    def __init__(self, model: type[models.Model], column: str) -> None:
+        """Name what was changed."""
+        super().__init__(f"The {column} of a {model.__name__} stays as it was read: it says which row this is.")
 
 
 class Versioned(models.Model):
@@ -60,6 +72,9 @@ class Versioned(models.Model):
     unscoped = GuardedManager[Any]()
     """Every tenant's rows; `test_architecture` names the few modules that may use it."""
 
+    _mixed = False
+    """Whether the version was read at another time than the rest."""
+
     _loaded: tuple[Collection[str], Collection[Any]] = (), ()
 
     class Meta:
@@ -82,10 +97,11 @@ class Versioned(models.Model):
         when it was read without its version.
         """
         known = not self._state.adding
-        if known and "version" in self.get_deferred_fields():
-            raise UnversionedSaveError(type(self))
-        if update_fields:  # django-concurrency checks and raises the version only if it is among them
-            update_fields = {*update_fields, "version", "updated_at"}
+        if known:
+            update_fields = self._columns_to_write(update_fields)
+            self._check_identity(update_fields)
+        else:
+            self._loaded = (), ()  # a copy of a row is a new one
         with transaction.atomic(using=using, savepoint=False):  # with what receivers write
             super().save(
                 force_insert=force_insert or not known,  # one made by hand must not write over another
@@ -94,6 +110,36 @@ class Versioned(models.Model):
                 update_fields=update_fields,
             )
         self.remember(update_fields)
+
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+        """Delete the row in the version that was read, and no other.
+
+        Raises RecordModifiedError when the row has changed since, or is gone.
+        """
+        with transaction.atomic(using=using, savepoint=False):
+            stored = type(self)._base_manager.select_for_update().filter(pk=self.pk, version=self.version)
+            if not stored.values_list("pk"):
+                raise RecordModifiedError(target=self)
+            return super().delete(using=using, keep_parents=keep_parents)
+
+    def _check_identity(self, update_fields: Collection[str] | None) -> None:
+        if self._mixed or "version" in self.get_deferred_fields():
+            raise UnversionedSaveError(type(self))
+        held, present = self.loaded(), self.__dict__
+        for name, column in FIXED.items():
+            written = update_fields is None or column == "id" or not {name, column}.isdisjoint(update_fields)
+            if written and column in held and column in present and held[column] != present[column]:
+                raise IdentityChangedError(type(self), name)
+
+    def _columns_to_write(self, update_fields: Iterable[str] | None) -> Collection[str] | None:
+        """Return what to save: with anything goes the version, which django-concurrency checks only if it is named."""
+        if update_fields is None and self.get_deferred_fields():
+            fields = self._meta.concrete_fields
+            update_fields = [
+                f.name for f in fields if f.attname in self.__dict__ and not (f.primary_key or f.generated)
+            ]
+        names = None if update_fields is None else set(update_fields)
+        return names | {"version", "updated_at"} if names else names
 
     @classmethod
     def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:  # type: ignore[override]
@@ -104,8 +150,11 @@ class Versioned(models.Model):
 
     def refresh_from_db(self, using: str | None = None, fields: Any = None, from_queryset: Any = None) -> None:
         """Read the row again, and remember its values."""
+        held = self.loaded().get("version")
         super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
         self.remember(fields)
+        # A version that is read by itself, later than the rest, would vouch for values that it has not seen.
+        self._mixed = fields is not None and (self._mixed or self.__dict__.get("version") != held)
 
     def read_before(self) -> None:
         """Read from the database what this instance does not know of the columns it holds, and remember it."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
+from django.contrib.admin.models import LogEntry
 from django.db import connection, transaction
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 from django.utils import timezone
@@ -42,6 +43,7 @@ def listen() -> None:
     post_save.connect(record_save, dispatch_uid="audit")
     pre_delete.connect(know_last, dispatch_uid="audit")
     post_delete.connect(record_delete, dispatch_uid="audit")
+    pre_save.connect(scrub_admin_log, sender=LogEntry, dispatch_uid="audit")
 
 
 def record_changes(changed: ChangeSet, **_: Any) -> None:
@@ -56,10 +58,16 @@ def know_before(sender: Any, instance: Any, **_: Any) -> None:
         instance.read_before()
 
 
+def scrub_admin_log(instance: LogEntry, **_: Any) -> None:
+    """Keep personal data out of the admin site's own log, which names objects by their titles."""
+    instance.object_repr = scrub(instance.object_repr)
+
+
 def know_last(sender: Any, instance: Any, **_: Any) -> None:
     """Let a row that is deleted know what it was in the end, however long ago it was read."""
     if _is_recorded(sender) and instance.pk is not None:
-        instance.refresh_from_db(from_queryset=sender._base_manager.select_for_update())
+        columns = [field.name for field in sender._meta.concrete_fields if not field.primary_key]
+        instance.refresh_from_db(fields=columns, from_queryset=sender._base_manager.select_for_update())
 
 
 def record_save(sender: Any, instance: Any, created: bool, update_fields: Any = None, **_: Any) -> None:

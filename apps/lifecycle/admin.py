@@ -3,13 +3,32 @@
 import re
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from apps.accounts.adminsite.forms import OwnedForm
 from apps.accounts.adminsite.records import OwnedAdmin
 from apps.accounts.sequences import take_numbers
 
 from .models import NumberedEntity
+from .validation import reference
+
+
+class EntityForm(OwnedForm):
+    """A form that chooses what the services would let one choose, and keeps it so until the row is saved."""
+
+    def clean(self) -> dict[str, Any] | None:
+        """Refuse references that lead where they must not."""
+        cleaned = super().clean()
+        fits = set(self.instance.editing.fits)
+        for name in fits & set(self.changed_data) & set(self.cleaned_data):
+            chosen = self.cleaned_data[name]
+            try:
+                reference(self.instance, self.instance._meta.get_field(name), chosen and chosen.pk)
+            except ValidationError as error:
+                self.add_error(name, error)
+        return cleaned
 
 
 class WorkflowAdmin(OwnedAdmin):
@@ -17,6 +36,8 @@ class WorkflowAdmin(OwnedAdmin):
 
     One in a final state is shown, and not edited.
     """
+
+    form = EntityForm
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse to edit what is final."""

@@ -9,8 +9,9 @@ from typing import Any, Final, TypeVar
 
 import orjson
 from concurrency.exceptions import RecordModifiedError
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
+from psycopg.errors import DeadlockDetected
 
 from apps.accounts.models import User
 from apps.accounts.trail import changes_since
@@ -22,6 +23,9 @@ from .transitions import Report
 
 KEPT: Final = timedelta(hours=24)
 """How long a key is remembered."""
+
+TRIES: Final = 3
+"""How often work is tried that ends in a deadlock: an import, say, and an edit that wait for each other."""
 
 MAX_LENGTH: Final = 200
 CLAIM: Final = """
@@ -62,9 +66,19 @@ def once(request: Request, *, actor: User, work: Callable[[], Outcome], answer: 
 
     Both run in one transaction with the key: if anything fails, nothing was done and the key is free. Only what was
     done is remembered, for 24 hours; what was refused or held back may be asked again. Two requests with one key at a
-    time take turns. Raises ValidationFailedError for a key that came with other input before, and what the work
-    refuses.
+    time take turns. Work that PostgreSQL ends for a deadlock is undone and tried again. Raises ValidationFailedError
+    for a key that came with other input before, and what the work refuses.
     """
+    for _ in range(TRIES - 1):
+        try:
+            return _try(request, actor, work, answer)
+        except OperationalError as error:
+            if not isinstance(error.__cause__, DeadlockDetected):
+                raise
+    return _try(request, actor, work, answer)
+
+
+def _try(request: Request, actor: User, work: Callable[[], Outcome], answer: Callable[[Done], R]) -> R:
     try:
         with transaction.atomic():
             return answer(_once(request, actor, work))

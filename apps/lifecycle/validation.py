@@ -34,7 +34,7 @@ def enter(entity: Entity, values: Mapping[str, Any]) -> None:
         field: Any = entity._meta.get_field(name)
         try:
             setattr(
-                entity, field.attname, _reference(entity, field, value) if field.is_relation else clean(field, value)
+                entity, field.attname, reference(entity, field, value) if field.is_relation else clean(field, value)
             )
         except ValidationError as error:
             problems += [Problem(field.attname, message) for message in error.messages]
@@ -105,7 +105,7 @@ def _violation(model: type[models.Model], constraint: Any) -> Problem:
         return Problem(_column(model, constraint.field), _nowhere(model._meta.get_field(constraint.field)))
     if isinstance(constraint, models.UniqueConstraint):
         return Problem(_column(model, constraint.fields[-1]), "This is taken already. Choose another.")
-    first = next(_names(constraint.condition)).split("__")[0]
+    first = _first_lookup(constraint.condition).split("__")[0]
     return Problem(_column(model, first), str(constraint.get_violation_error_message()))
 
 
@@ -114,9 +114,9 @@ def _column(model: type[models.Model], name: str) -> str:
     return str(field.attname)
 
 
-def _names(condition: Q) -> Iterator[str]:
-    for child in condition.children:
-        yield from _names(child) if isinstance(child, Q) else [str(child[0])]  # type: ignore[index]
+def _first_lookup(condition: Any) -> str:
+    child = condition.children[0]
+    return _first_lookup(child) if isinstance(child, Q) else str(child[0])
 
 
 def _nothing(field: Any) -> Any:
@@ -134,7 +134,11 @@ def _moment(value: datetime) -> datetime:
         raise ValidationError("Enter a time in the years 1 to 9999.") from error
 
 
-def _reference(entity: Entity, field: Any, key: int | None) -> int | None:
+def reference(entity: Entity, field: Any, key: int | None) -> int | None:
+    """Return the key that a reference of an entity holds when somebody chooses this one.
+
+    Raises ValidationError for what is not there, and for what does not fit.
+    """
     if key is None:
         empty: int | None = _nothing(field)
         return empty

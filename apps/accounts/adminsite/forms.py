@@ -44,7 +44,7 @@ class VersionedForm(forms.ModelForm):  # type: ignore[type-arg]
         """Refuse a stale version; the row stays locked until the save, so that no change can slip in between."""
         cleaned = super().clean()
         if self.instance.pk is not None:
-            rows = type(self.instance)._base_manager.select_for_update(of=("self",))
+            rows = type(self.instance)._base_manager.select_for_update(of=("self",), no_key=True)
             current = get_object_or_404(rows, pk=self.instance.pk)
             self._keep_fractions(current)
             if current.version != self.cleaned_data.get(VERSION):
