@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 from uuid import uuid4
 
@@ -139,39 +140,30 @@ def redraft(items: Items) -> None:
     models.QuerySet.update(WorkOrder.unscoped.filter(pk__in=[key for key, _ in items]), status="DRAFT")
 
 
+@cache
 def supervisor() -> Any:
     """Return who submits."""
     from apps.accounts.models import User  # noqa: PLC0415
 
-    return _once("supervisor", lambda: User.unscoped.get(email="supervisor@demo.example"))
+    return User.unscoped.get(email="supervisor@demo.example")
 
 
+@cache
 def token() -> str:
     """Return a token of theirs."""
     from apps.accounts.tenancy import all_tenants  # noqa: PLC0415
     from apps.accounts.tokens import issue_token  # noqa: PLC0415
 
-    def issue() -> str:
-        with all_tenants():
-            return issue_token(user=supervisor())[0]
-
-    return str(_once("token", issue))
+    with all_tenants():
+        return issue_token(user=supervisor())[0]
 
 
+@cache
 def client() -> Any:
     """Return what sends requests to the application, without a network."""
     from django.test import Client  # noqa: PLC0415
 
-    return _once("client", lambda: Client(headers={"host": "localhost"}))
-
-
-_known: dict[str, Any] = {}
-
-
-def _once(name: str, make: Callable[[], Any]) -> Any:
-    if name not in _known:
-        _known[name] = make()
-    return _known[name]
+    return Client(headers={"host": "localhost"})
 
 
 def report(measured: dict[int, dict[str, list[tuple[float, float]]]]) -> None:

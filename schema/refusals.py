@@ -26,7 +26,7 @@ from .reads.plan import Selections
 publish(ErrorCode)
 
 
-class Named:
+class NamedNodes:
     """Nodes that the refusals of one answer name, fetched together when the first of them is asked for."""
 
     def __init__(self, names: Iterable[GlobalId]) -> None:
@@ -65,7 +65,7 @@ class ConflictingChange:
     )
     changed_at: datetime = strawberry.field(description="When it was changed last.")
     author: strawberry.Private[GlobalId | None]
-    named: strawberry.Private[Named]
+    named: strawberry.Private[NamedNodes]
 
     @strawberry.field(description="Who changed it last; null when a command did.")
     def changed_by(self, info: strawberry.Info) -> User | None:
@@ -84,7 +84,7 @@ class VersionConflict(MutationError):
     )
     changes: list[ConflictingChange] = strawberry.field(description="What has changed since the version you sent.")
     entity: strawberry.Private[GlobalId]
-    named: strawberry.Private[Named]
+    named: strawberry.Private[NamedNodes]
 
     @strawberry.field(description="The entity as it is now, perhaps newer than `currentVersion`; null if it is gone.")
     def current(self, info: strawberry.Info) -> Entity | None:
@@ -130,7 +130,7 @@ ERRORS: Final = (VersionConflict, TransitionNotAllowed, ValidationFailed, Permis
 
 def publish_refusals(refusals: Sequence[RefusedError | None]) -> list[MutationError | None]:
     """Return the refusals of one answer as clients see them, in their order; None stays None."""
-    named = Named(name for refusal in refusals for name in _names(refusal))
+    named = NamedNodes(name for refusal in refusals for name in _names(refusal))
     return [None if refusal is None else _publish(refusal, named) for refusal in refusals]
 
 
@@ -144,7 +144,7 @@ def _author(change: PastChange) -> GlobalId | None:
     return None if change.changed_by is None else GlobalId(User.__name__, change.changed_by)
 
 
-def _publish(refusal: RefusedError, named: Named) -> MutationError:
+def _publish(refusal: RefusedError, named: NamedNodes) -> MutationError:
     told: dict[str, Any] = {"error_code": refusal.code, "message": refusal.message}
     if isinstance(refusal, errors.VersionConflictError):
         return _conflict(refusal, named, told)
@@ -157,7 +157,7 @@ def _publish(refusal: RefusedError, named: Named) -> MutationError:
     return PermissionDenied(**told) if isinstance(refusal, errors.PermissionDeniedError) else NotFound(**told)
 
 
-def _conflict(refusal: errors.VersionConflictError, named: Named, told: dict[str, Any]) -> VersionConflict:
+def _conflict(refusal: errors.VersionConflictError, named: NamedNodes, told: dict[str, Any]) -> VersionConflict:
     return VersionConflict(
         expected_version=refusal.expected_version,
         current_version=refusal.current_version,
@@ -169,7 +169,7 @@ def _conflict(refusal: errors.VersionConflictError, named: Named, told: dict[str
     )
 
 
-def _change(kind: str, change: PastChange, named: Named) -> ConflictingChange:
+def _change(kind: str, change: PastChange, named: NamedNodes) -> ConflictingChange:
     return ConflictingChange(
         **published_change(kind, change.field, change.before, change.after),
         changed_at=change.changed_at,

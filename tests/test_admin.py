@@ -16,11 +16,12 @@ from django.utils import timezone
 
 from apps.accounts.adminsite import lists
 from apps.accounts.models import ApiToken, Tenant, User
+from apps.accounts.origin import AuditSource
 from apps.accounts.roles import Role
 from apps.accounts.tokens import find_token, issue_token
 from apps.assets.models import Asset, AssetStatus, Site
 from apps.attendance.models import AttendanceRecord
-from apps.audit.models import AuditEntry, AuditSource
+from apps.audit.models import AuditEntry
 from apps.audit.retention import prune
 from apps.helpdesk.deadlines import deadlines
 from apps.helpdesk.models import Ticket

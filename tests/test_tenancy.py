@@ -14,11 +14,12 @@ from apps.accounts.constraints import SameTenant
 from apps.accounts.guarded import GuardedManager
 from apps.accounts.middleware import tenancy
 from apps.accounts.models import Tenant, User
+from apps.accounts.origin import AuditSource
 from apps.accounts.records import Versioned
 from apps.accounts.roles import Role
 from apps.accounts.tenancy import ALL_TENANTS, TenantNotChosenError, all_tenants, current_tenant, tenant_scope
 from apps.accounts.tokens import issue_token
-from apps.audit.models import AuditEntry, AuditSource
+from apps.audit.models import AuditEntry
 from apps.work_orders.models import WorkOrder
 from tests import factories
 

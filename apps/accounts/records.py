@@ -16,11 +16,11 @@ from .tenancy import TenantManager
 FIXED: Final = {"id": "id", "tenant": "tenant_id", "serial": "serial", "created_at": "created_at"}
 """Fields that never change, and their columns."""
 
-IDENTITY: Final = frozenset({"id", "tenant", "serial", "version", "created_at", "updated_at"})
-"""Columns that say which row it is and how often it changed; what people change is in the others."""
-
+IDENTITY: Final = frozenset({*FIXED, "version", "updated_at"})
+"""Fields that say which row it is and how often it changed; what people change is in the others."""
 
 EMPTY: Final = (None, "")
+"""What the audit trail takes for nothing."""
 
 
 class FieldChange(NamedTuple):

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from apps.accounts.constraints import SameTenant, one_of
 from apps.accounts.fields import Reference
-from apps.accounts.origin import AuditSource as AuditSource  # noqa: PLC0414 (the trail's own word)
+from apps.accounts.origin import AuditSource
 from apps.accounts.tenancy import TenantManager
 
 

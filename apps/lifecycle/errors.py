@@ -104,4 +104,5 @@ class NotFoundError(RefusedError):
 
     def __init__(self, kind: str) -> None:
         """Say what there is none of; another tenant's is none."""
+        self.kind = kind
         super().__init__(f"There is no {kind} with this id.")

@@ -81,6 +81,8 @@ def _store_refusal(refusal: RefusedError) -> Json:
         past = (refusal.past.changes, refusal.past.complete)
         stored |= {"kind": refusal.kind, "key": refusal.key, "fields": refusal.fields}
         stored |= {"versions": versions, "past": past}
+    if isinstance(refusal, NotFoundError):
+        stored |= {"kind": refusal.kind}
     return stored
 
 
@@ -93,12 +95,9 @@ def _restore_refusal(stored: Json) -> RefusedError:
     if code == TransitionNotAllowedError.code.value:
         told = {name: stored[name] for name in ("current_status", "allowed_actions")}
         return TransitionNotAllowedError(stored["message"], **told)
-    refusal: RefusedError
-    refusal = (
-        PermissionDeniedError(stored["message"]) if code == PermissionDeniedError.code.value else NotFoundError("")
-    )
-    refusal.message = stored["message"]
-    return refusal
+    if code == NotFoundError.code.value:
+        return NotFoundError(stored["kind"])
+    return PermissionDeniedError(stored["message"])
 
 
 def _restore_change(stored: list[Any]) -> PastChange:

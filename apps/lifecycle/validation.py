@@ -48,8 +48,8 @@ def clean(field: Any, value: Any) -> Any:
     Raises ValidationError with a sentence for each thing that is wrong with it.
     """
     value = value.value if isinstance(value, Enum) else value
-    if isinstance(value, str):
-        check_text(value)
+    if isinstance(value, str) and not is_storable(value):
+        raise ValidationError(CONTROL)
     if value is None or value == "":
         return _nothing(field)
     if isinstance(value, datetime):
@@ -59,21 +59,24 @@ def clean(field: Any, value: Any) -> Any:
     return field.clean(value, None)
 
 
-def check_text(value: str) -> None:
-    """Raise ValidationError for characters that PostgreSQL can't hold."""
-    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-        raise ValidationError(CONTROL)
+def is_storable(text: str) -> bool:
+    """Tell whether PostgreSQL can hold a text: it holds neither NUL nor half a surrogate pair."""
+    return "\0" not in text and (text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text))
+
+
+def in_utc(time: datetime) -> datetime:
+    """Return a time in UTC; one without a zone is.
+
+    Raises OverflowError when it lies outside the years 1 to 9999 there.
+    """
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def comment_problems(comment: str) -> list[Problem]:
     """Return what is wrong with a comment."""
     if len(comment) > MAX_COMMENT:
         return [Problem("comment", f"A comment may have {MAX_COMMENT} characters; this one has {len(comment)}.")]
-    try:
-        check_text(comment)
-    except ValidationError as error:
-        return [Problem("comment", message) for message in error.messages]
-    return []
+    return [] if is_storable(comment) else [Problem("comment", CONTROL)]
 
 
 @contextmanager
@@ -129,7 +132,7 @@ def _nothing(field: Any) -> Any:
 
 def _moment(value: datetime) -> datetime:
     try:
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+        return in_utc(value)
     except OverflowError as error:
         raise ValidationError("Enter a time in the years 1 to 9999.") from error
 

@@ -1,4 +1,7 @@
-"""How rows are locked and written, however many they are: by one statement each. Only the services call this."""
+"""How rows are locked and written, however many they are: by one statement each.
+
+The services call this, and what creates entities in a way of its own: a check-in, an import.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime

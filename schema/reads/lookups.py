@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Generic, TypeVar, dataclass_transform
 
 import strawberry
@@ -15,6 +15,7 @@ from strawberry.types.base import get_object_definition
 from strawberry_django.filters import process_filters
 
 from apps.lifecycle.models import NumberedEntity
+from apps.lifecycle.validation import in_utc, is_storable
 from schema.errors import BadRequestError
 
 from .global_id import decode_id
@@ -189,28 +190,24 @@ def _check(value: Any) -> None:
         if is_dataclass(given):
             _check(given)
         elif isinstance(given, datetime):
-            setattr(value, field.name, _in_utc(given))
+            setattr(value, field.name, _moment(given))
         elif isinstance(given, list) and len(given) > MAX_LIST:
             raise BadRequestError(f"A filter may list {MAX_LIST} values; this one lists {len(given)}.")
         else:
             _check_texts(given if isinstance(given, list) else [given])
 
 
-def _in_utc(time: datetime) -> datetime:
+def _moment(time: datetime) -> datetime:
     try:
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+        return in_utc(time)
     except OverflowError as error:
         raise BadRequestError(f"{time.isoformat()} lies outside the years 1 to 9999.") from error
 
 
 def _check_texts(values: list[Any]) -> None:
     for value in values:
-        if isinstance(value, str) and ("\0" in value or (not value.isascii() and _has_surrogate(value))):
+        if isinstance(value, str) and not is_storable(value):
             raise BadRequestError("A text may hold neither NUL nor half a surrogate pair.")
-
-
-def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _model_at(model: Any, prefix: str) -> type[models.Model]:

@@ -1,10 +1,11 @@
 """Judges one row of an import: the values of a work order, or why it can't be one."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from apps.lifecycle.priority import Priority
+from apps.lifecycle.validation import in_utc
 from apps.work_orders.models import WorkOrder
 
 FILLED: Final = ("external_id", "site_code", "title")
@@ -65,7 +66,7 @@ def moment(text: str) -> datetime | None:
         return None
     at = datetime.fromisoformat(text)
     try:
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        return in_utc(at)
     except OverflowError as error:
         raise ValueError(text) from error
 
