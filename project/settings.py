@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 import dj_database_url
 from environs import Env, EnvError, validate
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from . import embedded
 
@@ -43,6 +45,10 @@ TRUST_FORWARDED_PROTO: Final = env.bool("TRUST_FORWARDED_PROTO", False)
 LOG_LEVEL: Final = env.log_level("LOG_LEVEL", logging.INFO)
 LOG_FORMAT: Final = env.str("LOG_FORMAT", "line", validate=validate.OneOf(["line", "json"]))
 AUDIT_LOG: Final = env.str("AUDIT_LOG", "" if LOG_FORMAT == "json" else str(BASE_DIR / "logs" / "audit.log"))
+SEARCH_CACHE_SECONDS: Final = env.int("SEARCH_CACHE_SECONDS", 300, validate=validate.Range(min=1))
+ENABLE_SEARCH_RATE_LIMITING: Final = env.bool("ENABLE_SEARCH_RATE_LIMITING", True)
+SEARCH_RATE_LIMIT: Final = env.int("SEARCH_RATE_LIMIT", 20, validate=validate.Range(min=1))
+SEARCH_RATE_SECONDS: Final = env.float("SEARCH_RATE_SECONDS", 10, validate=validate.Range(min=0.001))
 AUDIT_RETENTION_DAYS: Final = env.int("AUDIT_RETENTION_DAYS", 90, validate=validate.Range(min=1))
 INTROSPECTION: Final = env.bool("INTROSPECTION", EMBEDDED or DEBUG)
 GRAPHIQL: Final = env.bool("GRAPHIQL", EMBEDDED or DEBUG)
@@ -69,6 +75,7 @@ INSTALLED_APPS = [
     "strawberry_django",
     "apps.accounts",
     "apps.lifecycle",
+    "apps.search",
     "apps.assets",
     "apps.work_orders",
     "apps.tasks",
@@ -122,6 +129,12 @@ CACHES = {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": redis_url(),
         "KEY_PREFIX": "workgraph",
+        "OPTIONS": {
+            "SOCKET_CONNECT_TIMEOUT": 1,
+            "SOCKET_TIMEOUT": 1,
+            # The client's own way, three tries with seconds between them, would make each request wait for Redis.
+            "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 1)},
+        },
     },
 }
 

@@ -3,6 +3,7 @@
 * RequestError: the request can't be served as it stands; each has a code
     * BadRequestError (BAD_REQUEST)
     * UnauthenticatedError (UNAUTHENTICATED)
+    * RateLimitedError (RATE_LIMITED)
 
 Whatever else is raised is a fault of ours: the client reads INTERNAL and nothing more, the log has the rest.
 """
@@ -43,6 +44,18 @@ class UnauthenticatedError(RequestError):
     """Raised when nobody is logged in."""
 
     code = "UNAUTHENTICATED"
+
+
+class RateLimitedError(RequestError):
+    """Raised when a client has asked too often."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        """Say how often one may ask, and after how many seconds it is worth trying again."""
+        super().__init__(message)
+        assert self.extensions is not None
+        self.extensions["retryAfter"] = round(retry_after, 3)
 
 
 def published(error: GraphQLError) -> GraphQLError:

@@ -182,7 +182,7 @@ def _node(info: Info, entity: Entity, repeated: bool) -> Entity:
     """Return the entity with what is selected of it; for a repeated request, with its fields as the first left them."""
     selections = Selections.of(info._raw_info)
     name = GlobalId(type(entity).__name__, entity.pk)
-    row: Any = fetch_nodes(selections, selections.details(), [name]).get(name, entity)
+    row: Any = fetch_nodes(selections, [selections.details()], [name]).get(name, entity)
     if repeated:
         _restore(row, entity)
     return row  # type: ignore[no-any-return]

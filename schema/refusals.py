@@ -40,7 +40,7 @@ class NamedNodes:
         key = name.type_name, page_key(raw.field_nodes)
         if key not in self._found:
             selections, alike = Selections.of(raw), [each for each in self._names if each.type_name == name.type_name]
-            self._found[key] = fetch_nodes(selections, selections.details(), alike)
+            self._found[key] = fetch_nodes(selections, [selections.details()], alike)
         return self._found[key].get(name)
 
 

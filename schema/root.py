@@ -19,6 +19,7 @@ from .errors import BadRequestError
 from .lifecycle import workflow
 from .reads.connection import connection
 from .reads.node import node, nodes
+from .search import search
 from .tasks import Task
 from .tickets import Ticket
 
@@ -37,6 +38,7 @@ class Query:
     sites = connection("Site", "schema.assets", description="The sites, by code.")
     people = connection("User", "schema.accounts", description="The people of the tenant, by name.")
     audit_log = connection("AuditEntry", "schema.audit", description="Every change, the newest first.")
+    search = strawberry.field(search, description="What a text finds among all objects, the best match first.")
     workflow = workflow
     node = strawberry.field(node, description="The object with this id; null when there is none that you may see.")
     nodes = strawberry.field(

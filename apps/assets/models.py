@@ -13,6 +13,7 @@ from apps.accounts.fields import Reference
 from apps.lifecycle.actors import ADMIN, SUPERVISOR
 from apps.lifecycle.editing import Editing
 from apps.lifecycle.models import Entity
+from apps.search.declaration import Searched
 
 PARENTS: Final = 0x61737365
 """The advisory lock under which parents are chosen; any number that nothing else of ours uses."""
@@ -45,6 +46,7 @@ class AssetStatus(models.TextChoices):
 class Site(Entity):
     """A place where work is done, with the circle within which people check in."""
 
+    search: ClassVar = Searched(a=("code", "name"))
     editing: ClassVar = Editing(ADMIN, ("code", "name", "timezone", "latitude", "longitude", "geofence_radius"))
     public_text = ("code", "name", "timezone")
 
@@ -97,6 +99,7 @@ class Site(Entity):
 class Asset(Entity):
     """A machine, room or part that work is done on."""
 
+    search: ClassVar = Searched(a=("code", "name"), b=("category",))
     editing: ClassVar = Editing(SUPERVISOR, ("code", "name", "category", "status", "site", "parent"))
     public_text = ("code", "name", "category")
 

@@ -15,6 +15,7 @@ from apps.lifecycle.actors import SUPERVISOR, TECHNICIAN
 from apps.lifecycle.editing import WORKER, Editing
 from apps.lifecycle.models import NumberedEntity
 from apps.lifecycle.priority import Priority, priority_rank
+from apps.search.declaration import Searched
 
 from .deadlines import deadlines
 from .workflow import MACHINE, TicketStatus
@@ -28,6 +29,7 @@ class Ticket(NumberedEntity):
     machine: ClassVar = MACHINE
     personal = ("requester_name", "requester_email", "requester_phone")
     free_text = ("subject", "description", "category")
+    search: ClassVar = Searched(a=("number", "subject"), b=("category",), c=("description",))
     editing: ClassVar = Editing(
         TECHNICIAN,
         (

@@ -11,6 +11,7 @@ from apps.accounts.fields import Reference
 from apps.lifecycle.actors import TECHNICIAN
 from apps.lifecycle.editing import WORKER, Editing, Fit
 from apps.lifecycle.models import WorkflowEntity
+from apps.search.declaration import Searched
 
 from .workflow import MACHINE, OPEN, TaskStatus
 
@@ -29,6 +30,7 @@ class Task(WorkflowEntity):
 
     machine: ClassVar = MACHINE
     free_text = ("title", "description")
+    search: ClassVar = Searched(a=("title",), c=("description",))
     editing: ClassVar = Editing(
         TECHNICIAN,
         ("title", "description", "work_order", "asset", "scheduled_at", "due_at"),

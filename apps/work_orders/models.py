@@ -11,6 +11,7 @@ from apps.lifecycle.actors import SUPERVISOR, TECHNICIAN, Actor
 from apps.lifecycle.editing import WORKER, Editing
 from apps.lifecycle.models import NumberedEntity
 from apps.lifecycle.priority import Priority, priority_rank
+from apps.search.declaration import Searched
 
 from .workflow import MACHINE, WorkOrderStatus
 
@@ -22,6 +23,7 @@ class WorkOrder(NumberedEntity):
 
     machine: ClassVar = MACHINE
     free_text, public_text = ("title", "description"), ("external_id",)
+    search: ClassVar = Searched(a=("number", "title"), c=("description",))
     editing: ClassVar = Editing(
         TECHNICIAN,
         ("title", "description", "priority", "site", "asset", "assignee", "due_at", "external_id"),

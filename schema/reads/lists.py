@@ -62,8 +62,10 @@ def resolve_list(root: Any, info: ResolveInfo, declared: NodeList, arguments: di
     return pages[key]
 
 
-def fetch_nodes(selections: Selections, details: FieldDetailsList, named: Iterable[GlobalId]) -> Found:
+def fetch_nodes(selections: Selections, groups: Iterable[FieldDetailsList], named: Iterable[GlobalId]) -> Found:
     """Fetch nodes by their global ids, in one statement for each type; the ids of no row are left out.
+
+    Each group selects something of them: under an alias of its own, when there are several.
 
     Raises BadRequestError for the name of a type that has no nodes.
     """
@@ -76,7 +78,8 @@ def fetch_nodes(selections: Selections, details: FieldDetailsList, named: Iterab
         if node_type is None:
             raise BadRequestError(f"There are no objects of the type {type_name!r}; send an id that a query returned.")
         plan = Plan(_model_of(node_type))
-        selections.read(plan, node_type, details)
+        for details in groups:
+            selections.read(plan, node_type, details)
         rows = settle(plan, rows_of(plan).filter(pk__in=wanted))
         _fetch_below(selections, plan, rows)
         found |= {GlobalId(type_name, row.pk): row for row in rows}
@@ -122,7 +125,7 @@ def _fetch_references(selections: Selections, reference: Reference, owners: Sequ
     kind, key = reference.field.kind_column, reference.field.key_column
     named = [GlobalId(getattr(owner, kind), getattr(owner, key)) for owner in owners]
     known = {name for name in named if _node_type(selections.info, name.type_name) is not None}
-    found = fetch_nodes(selections, reference.details, known)
+    found = fetch_nodes(selections, [reference.details], known)
     for owner, name in zip(owners, named, strict=True):
         owner.__dict__.setdefault(REFERENCES, {})[reference.key] = found.get(name)
 

@@ -78,10 +78,10 @@ FROM import_row r
 JOIN {site} s ON s.tenant_id = %(tenant)s AND s.code = r.site_code
 LEFT JOIN {asset} a ON a.tenant_id = %(tenant)s AND a.code = r.asset_code
 ORDER BY r.line ON CONFLICT (tenant_id, external_id) DO NOTHING
-RETURNING id, version, external_id, title, description, status, priority, due_at, site_id, asset_id
+RETURNING id, version, serial, external_id, title, description, status, priority, due_at, site_id, asset_id
 """
 RETURNED: Final = (
-    "id", "version", "external_id", "title", "description", "status", "priority", "due_at", "site_id", "asset_id",
+    "id", "version", "serial", "external_id", "title", "description", "status", "priority", "due_at", "site_id", "asset_id",
 )  # fmt: skip
 
 

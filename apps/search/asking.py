@@ -1,0 +1,88 @@
+"""What a query asks for: its words, and what each may be met by."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from .synonyms import Synonyms
+from .words import Chunk, chunks, is_code
+
+CODE_FROM: Final = 3
+"""A code of so many characters is found by its beginning wherever it stands in the query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A word of a query, and how a text may have it."""
+
+    word: str
+    prefix: bool = False
+    fuzzy: bool = True
+    synonym: bool = False
+    """It stands for another word, which the query has."""
+
+
+Alternative = tuple[Asked, ...]
+"""Words that together meet a term."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A part of a query that a document must meet by one of the alternatives; the first is what was typed."""
+
+    typed: str
+    start: int
+    end: int
+    alternatives: tuple[Alternative, ...]
+
+    def asked(self) -> Iterator[Asked]:
+        """Yield all words that may meet the term."""
+        for alternative in self.alternatives:
+            yield from alternative
+
+
+def terms_of(query: str, synonyms: Synonyms) -> list[Term]:
+    """Return the terms of a query; a word that is repeated counts once."""
+    units = list(_units(query))
+    words = [_main(unit) for unit in units]
+    terms: dict[tuple[Alternative, ...], Term] = {}
+    for place, unit in enumerate(units):
+        found = [*_typed(unit, last=place == len(units) - 1), *_meant(words, place, synonyms)]
+        alternatives = tuple(dict.fromkeys(found))
+        start, end = unit.parts[0][0].start, unit.parts[-1][0].end
+        terms.setdefault(alternatives, Term(query[start:end], start, end, alternatives))
+    return list(terms.values())
+
+
+def _units(query: str) -> Iterator[Chunk]:
+    """Yield the words of a query; parts that merely stand close together by themselves."""
+    for chunk in chunks(query):
+        parts = tuple(part for part in chunk.parts if part)
+        if chunk.joined:
+            yield Chunk(parts, chunk.joined)
+        else:
+            yield from (Chunk((part,), ()) for part in parts)
+
+
+def _main(unit: Chunk) -> str:
+    return unit.joined[0].word if unit.joined else unit.parts[0][0].word
+
+
+def _typed(unit: Chunk, *, last: bool) -> Iterator[Alternative]:
+    whole, *others = unit.joined or unit.parts[0]
+    code = is_code(whole.word)
+    yield (Asked(whole.word, prefix=last or (code and len(whole.word) >= CODE_FROM)),)
+    for other in others:
+        yield (Asked(other.word),)
+    if unit.joined:
+        *front, end = [part[0].word for part in unit.parts]
+        yield *(Asked(word, fuzzy=not code) for word in front), Asked(end, prefix=last, fuzzy=not code)
+
+
+def _meant(words: list[str], place: int, synonyms: Synonyms) -> Iterator[Alternative]:
+    phrases = list(synonyms.of_word(words[place]))
+    for length in range(2, synonyms.longest + 1):
+        for start in range(max(0, place - length + 1), place + 1):
+            phrases += synonyms.of_phrase(tuple(words[start : start + length]))
+    for phrase in phrases:
+        yield tuple(Asked(word, fuzzy=False, synonym=True) for word in phrase)

@@ -1,0 +1,72 @@
+"""Results in Redis, under keys that a commit makes unreachable.
+
+A key names the state of the index that the results were read from. The state is read from the database with every
+search, so that whoever comes after a commit asks for another key; nothing has to be told to Redis, and nothing that
+fails to reach it can leave stale rows. One process computes what many ask for at once; the others wait for it. When
+Redis is away, everybody computes.
+"""
+
+import time
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any, Final
+from uuid import uuid4
+
+import orjson
+from django.conf import settings
+from django.core.cache import cache
+
+from apps.throttle.server import server
+
+LOCKED_FOR: Final = 10
+"""After so many seconds whoever computes is taken for dead."""
+
+POLL: Final = 0.02
+"""Seconds between two looks whether the other has finished."""
+
+Payload = Any
+"""What JSON can hold."""
+
+
+def key_of(tenant_id: int, state: str, question: Payload) -> str:
+    """Return the key of a question's answer in a state of a tenant's index."""
+    digest = blake2b(orjson.dumps([state, question]), digest_size=24).hexdigest()
+    return f"search:{tenant_id}:{digest}"
+
+
+def remembered(key: str, compute: Callable[[], tuple[str, Payload]]) -> Payload:
+    """Return what is remembered under a key; or compute it, which also tells under which key to remember it."""
+    give_up = time.monotonic() + LOCKED_FOR
+    while True:
+        if (held := _get(key)) is not None:
+            return held
+        token = uuid4().hex
+        if server.attempt(lambda: cache.add(_lock(key), token, LOCKED_FOR), otherwise=True):  # noqa: B023
+            return _computed(key, compute, token)
+        if time.monotonic() > give_up:
+            return compute()[1]
+        time.sleep(POLL)
+
+
+def _computed(key: str, compute: Callable[[], tuple[str, Payload]], token: str) -> Payload:
+    try:
+        computed_key, payload = compute()
+        text = orjson.dumps(payload)
+        server.attempt(lambda: cache.set(computed_key, text, settings.SEARCH_CACHE_SECONDS), otherwise=None)
+        return payload
+    finally:
+        server.attempt(lambda: _unlock(key, token), otherwise=None)
+
+
+def _get(key: str) -> Payload:
+    text = server.attempt(lambda: cache.get(key), otherwise=None)
+    return None if text is None else orjson.loads(text)
+
+
+def _unlock(key: str, token: str) -> None:
+    if cache.get(_lock(key)) == token:
+        cache.delete(_lock(key))
+
+
+def _lock(key: str) -> str:
+    return f"{key}:lock"

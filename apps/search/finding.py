@@ -1,0 +1,128 @@
+"""Finds the documents of a query in a tenant's index: which words there are, where they occur, what is still pending."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Any, Final
+
+from django.db import connection
+from pyroaring import BitMap
+
+from .asking import Alternative, Asked, Term
+from .documents import NUMBERED
+from .numbers import by_number
+from .postings import BEGINNINGS, KIND, Entry, ask, beginning, entries, kind_entry
+from .ranking import WEIGHT, Ranking, all_of, any_of, numbers_of, penalty, ranked
+from .spelling import Likeness, budget, keys_asked, misspelt
+from .words import is_code, stem
+
+CANDIDATES: Final = """
+SELECT id, text, stem FROM search_word WHERE tenant_id = %(tenant)s AND text = ANY(%(texts)s)
+UNION SELECT id, text, stem FROM search_word WHERE tenant_id = %(tenant)s AND stem = ANY(%(stems)s)
+UNION SELECT id, text, stem FROM search_word WHERE tenant_id = %(tenant)s AND keys && %(keys)s
+UNION SELECT w.id, w.text, w.stem FROM unnest(%(prefixes)s::text[]) AS p (text)
+    JOIN search_word w ON w.tenant_id = %(tenant)s AND w.text >= p.text AND w.text < p.text || U&'\\+10FFFF'
+"""
+POSTINGS: Final = "SELECT word_id, weight, numbers FROM search_posting WHERE tenant_id = %s AND word_id = ANY(%s)"
+PENDING: Final = "SELECT id, kind, words FROM search_document WHERE tenant_id = %s AND pending"
+
+
+class Index:
+    """What a tenant's index says of the words that a query asks for."""
+
+    def __init__(self, tenant_id: int, terms: Iterable[Term], kinds: Iterable[str]) -> None:
+        """Read it; the caller sees to it that all is read in one snapshot."""
+        self._asked = list(dict.fromkeys(asked for term in terms for asked in term.asked()))
+        self._pending = BitMap()
+        self._postings: defaultdict[Entry, BitMap] = defaultdict(BitMap)
+        self._read_pending(tenant_id)
+        pending = {entry.word for entry in self._postings if entry.weight != KIND}
+        candidates = _candidates(tenant_id, self._asked, [kind_entry(kind).word for kind in kinds])
+        names = {key: word for key, word, _ in candidates}
+        self._words = {*names.values(), *pending}
+        self._stems: defaultdict[str, list[str]] = defaultdict(list)
+        stems = {word: stemmed for _, word, stemmed in candidates}
+        for word in self._words:
+            if word.isalpha():
+                self._stems[stems.get(word) or stem(word)].append(word)
+        self._met = {asked: self._meeting(asked) for asked in self._asked}
+        wanted = {word for met in self._met.values() for word in met} | {kind_entry(kind).word for kind in kinds}
+        self._numbered = by_number(tenant_id, self._asked)
+        self._read_postings(tenant_id, {key: word for key, word in names.items() if word in wanted})
+
+    def met(self, asked: Asked) -> dict[str, Likeness]:
+        """Return the words of texts that meet a word of a query, and how."""
+        return self._met[asked]
+
+    def numbers(self, word: str) -> BitMap:
+        """Return the documents in which a word occurs."""
+        return BitMap.union(*(self._postings[Entry(weight, word)] for weight in WEIGHT))
+
+    def of_kind(self, kind: str) -> BitMap:
+        """Return the documents of a kind."""
+        return self._postings[kind_entry(kind)]
+
+    def ranking(self, term: Term) -> Ranking:
+        """Return the documents that meet a term."""
+        return any_of(map(self._alternative, term.alternatives))
+
+    def _alternative(self, alternative: Alternative) -> Ranking:
+        return all_of(map(self._word, alternative), worst=True)
+
+    def _word(self, asked: Asked) -> Ranking:
+        occurring = [
+            (penalty(like, weight), self._postings[entry])
+            for word, like in self._met[asked].items()
+            for weight in WEIGHT
+            if (entry := Entry(weight, word)) in self._postings and not (weight == NUMBERED and asked.synonym)
+        ]
+        numbered = [(penalty(like, NUMBERED), found) for (code, like), found in self._numbered.items() if code == asked]
+        return ranked(occurring + numbered)
+
+    def _meeting(self, asked: Asked) -> dict[str, Likeness]:
+        """Return the words that meet one that is asked, each by its greatest likeness."""
+        found: dict[str, Likeness] = {}
+        if asked.fuzzy and budget(asked.word):
+            likes = ((word, misspelt(asked.word, word)) for words in self._stems.values() for word in words)
+            found |= {word: like for word, like in likes if like is not None}
+        if not is_code(asked.word):
+            found |= dict.fromkeys(self._stems.get(stem(asked.word), ()), Likeness.STEM)
+        if asked.prefix and len(asked.word) in BEGINNINGS:
+            found[beginning(asked.word)] = Likeness.PREFIX
+        elif asked.prefix:
+            found |= dict.fromkeys((word for word in self._words if word.startswith(asked.word)), Likeness.PREFIX)
+        if asked.word in self._words:
+            found[asked.word] = Likeness.EXACT
+        return dict.fromkeys(found, Likeness.SYNONYM) if asked.synonym else found
+
+    def _read_pending(self, tenant_id: int) -> None:
+        for number, kind, words in ask(PENDING, tenant_id):
+            self._pending.add(number)
+            for entry in entries(kind, words):
+                self._postings[entry].add(number)
+
+    def _read_postings(self, tenant_id: int, names: dict[int, str]) -> None:
+        """Read the postings of these words; of a document that is pending, they tell what is out of date."""
+        found: defaultdict[Entry, list[BitMap]] = defaultdict(list)
+        with connection.cursor() as cursor:
+            cursor.execute(POSTINGS, [tenant_id, list(names)])
+            for key, weight, numbers in cursor:
+                found[Entry(weight, names[key])].append(BitMap.deserialize(bytes(numbers)))
+        for entry, chunks in found.items():
+            self._postings[entry] |= BitMap.union(*chunks) - self._pending
+
+
+def _candidates(tenant_id: int, asked: list[Asked], others: list[str]) -> list[tuple[int, str, str]]:
+    """Return the tenant's words that may meet one that is asked: id, word, stem."""
+    short = [beginning(each.word) for each in asked if each.prefix and len(each.word) in BEGINNINGS]
+    plain = [each.word for each in asked if not is_code(each.word)]
+    values: dict[str, Any] = {
+        "tenant": tenant_id,
+        "texts": [*(each.word for each in asked), *short, *others],
+        "stems": [stem(word) for word in plain],
+        "keys": [key for each in asked if each.fuzzy for key in keys_asked(each.word, tenant_id)],
+        "prefixes": [each.word for each in asked if each.prefix and len(each.word) not in BEGINNINGS],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(CANDIDATES, values)
+        return list(cursor.fetchall())

@@ -1,0 +1,166 @@
+"""Builds the index anew, and finds out where it has drifted from what it is of.
+
+Both go on while people work. Documents are locked before their entities are read, and whoever changes an entity writes
+its document last: so either the change is read, or its document is written after ours. Postings follow from the
+documents: one that changes meanwhile becomes pending and remembers what the postings say of it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from django.db import connection, transaction
+from psycopg import sql
+from pyroaring import BitMap
+
+from .declaration import searched_models
+from .documents import LEAVE, Contribution, contribution, write
+from .merging import hold_merges, mark_changed
+from .postings import Changes, Place, ask, run, write_all
+from .snapshots import snapshot
+
+BATCH: Final = 5_000
+DOCUMENTS: Final = """
+SELECT id, kind, CASE WHEN pending THEN merged ELSE words END FROM search_document WHERE tenant_id = %s ORDER BY id
+"""
+LEFT_OVER: Final = """
+SELECT d.kind, d.entity_id FROM search_document d
+LEFT JOIN ({entities}) AS e ON e.kind = d.kind AND e.id = d.entity_id
+WHERE d.tenant_id = {tenant} AND d.words <> '{{}}' AND e.id IS NULL ORDER BY d.id
+"""
+LOCK: Final = """
+SELECT d.id FROM search_document d JOIN unnest(%s::text[], %s::bigint[]) AS g (kind, key)
+ON d.kind = g.kind AND d.entity_id = g.key WHERE d.tenant_id = %s ORDER BY d.id FOR UPDATE OF d
+"""
+STORED: Final = """
+SELECT d.kind, d.entity_id, d.words FROM search_document d JOIN unnest(%s::text[], %s::bigint[]) AS g (kind, key)
+ON d.kind = g.kind AND d.entity_id = g.key WHERE d.tenant_id = %s
+"""
+POSTINGS: Final = """
+SELECT p.weight, w.text, p.chunk, p.numbers FROM search_posting p
+LEFT JOIN search_word w ON w.tenant_id = p.tenant_id AND w.id = p.word_id
+WHERE p.tenant_id = %s
+"""
+
+Tick = Callable[[int], None]
+Key = tuple[str, int]
+"""The kind and the primary key of an entity."""
+
+
+class Drift(NamedTuple):
+    """Where the index says something else than what it is of."""
+
+    documents: list[Key]
+    """Entities whose documents are missing, outdated, or left over."""
+
+    entries: list[Place]
+    """Rows of the postings that list other documents than they should."""
+
+
+def rebuild(tenant_id: int, tick: Tick = lambda _: None) -> None:
+    """Write all documents and postings of a tenant anew."""
+    for keys in _batches(_keys(tenant_id)):
+        _rewrite(tenant_id, keys)
+        tick(len(keys))
+    with transaction.atomic():
+        left_over = [Contribution(kind, key, []) for kind, key in _left_over(tenant_id)]
+        write(tenant_id, left_over)
+    _rebuild_postings(tenant_id)
+
+
+def drift(tenant_id: int, tick: Tick = lambda _: None) -> Drift:
+    """Return where a tenant's index has drifted."""
+    documents: list[Key] = []
+    for keys in _batches(_keys(tenant_id)):
+        documents += _outdated(tenant_id, keys)
+        tick(len(keys))
+    return Drift(documents + _left_over(tenant_id), _wrong_entries(tenant_id))
+
+
+def count_entities(tenant_id: int) -> int:
+    """Return how many entities of a tenant are searched."""
+    return sum(model.unscoped.filter(tenant_id=tenant_id).count() for model in searched_models().values())
+
+
+@transaction.atomic
+def _rewrite(tenant_id: int, keys: Sequence[Key]) -> None:
+    run(LOCK, *_columns(keys), tenant_id)
+    write(tenant_id, _contributions(tenant_id, keys), LEAVE)
+
+
+@transaction.atomic
+def _rebuild_postings(tenant_id: int) -> None:
+    hold_merges(tenant_id)
+    bitmaps = _derived(tenant_id)
+    run("DELETE FROM search_posting WHERE tenant_id = %s", tenant_id)
+    run("DELETE FROM search_word WHERE tenant_id = %s", tenant_id)
+    write_all(tenant_id, bitmaps)
+    mark_changed(tenant_id)
+
+
+def _derived(tenant_id: int) -> dict[Place, BitMap]:
+    """Return the postings that follow from the documents."""
+    changes = Changes()
+    for number, kind, words in _stream(DOCUMENTS, tenant_id):
+        changes.move(number, kind, (), words)
+    return {place: added for place, added, _ in changes.places()}
+
+
+def _outdated(tenant_id: int, keys: Sequence[Key]) -> list[Key]:
+    with snapshot():
+        due = {(kind, key): words for kind, key, words in _contributions(tenant_id, keys)}
+        stored = {(kind, key): words for kind, key, words in ask(STORED, *_columns(keys), tenant_id)}
+    return [key for key, words in due.items() if stored.get(key, []) != words]
+
+
+def _wrong_entries(tenant_id: int) -> list[Place]:
+    with snapshot():
+        due = _derived(tenant_id)
+        stored = {Place(*place): BitMap.deserialize(bytes(held)) for *place, held in _stream(POSTINGS, tenant_id)}
+    return sorted(place for place in {*due, *stored} if due.get(place) != stored.get(place))
+
+
+def _contributions(tenant_id: int, keys: Sequence[Key]) -> list[Contribution]:
+    """Return what entities contribute now, in their order; those that are gone are left out."""
+    found: dict[Key, Contribution] = {}
+    for kind, model in searched_models().items():
+        rows = model.unscoped.filter(tenant_id=tenant_id, pk__in=[key for name, key in keys if name == kind])
+        found |= {(kind, row.pk): contribution(row) for row in rows.only(*model.search.columns)}
+    return [found[key] for key in keys if key in found]
+
+
+def _keys(tenant_id: int) -> Iterator[Key]:
+    """Yield the kinds and keys of the tenant's entities in the order in which they were created."""
+    return _stream(sql.SQL("SELECT kind, id FROM ({}) AS e ORDER BY created_at, kind, id").format(_entities(tenant_id)))
+
+
+def _left_over(tenant_id: int) -> list[Key]:
+    statement = sql.SQL(LEFT_OVER).format(entities=_entities(tenant_id), tenant=sql.Literal(tenant_id))
+    return list(_stream(statement))
+
+
+def _entities(tenant_id: int) -> sql.Composed:
+    parts = [
+        sql.SQL("SELECT {kind}::text AS kind, id, created_at FROM {table} WHERE tenant_id = {tenant}").format(
+            kind=sql.Literal(kind), table=sql.Identifier(model._meta.db_table), tenant=sql.Literal(tenant_id)
+        )
+        for kind, model in searched_models().items()
+    ]
+    return sql.SQL(" UNION ALL ").join(parts)
+
+
+def _columns(keys: Sequence[Key]) -> tuple[list[str], list[int]]:
+    return [kind for kind, _ in keys], [key for _, key in keys]
+
+
+def _batches(keys: Iterator[Key]) -> Iterator[Sequence[Key]]:
+    while batch := list(islice(keys, BATCH)):
+        yield batch
+
+
+def _stream(statement: Any, *values: Any) -> Iterator[Any]:
+    """Yield the rows of a statement without holding all of them in memory."""
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(statement, values)
+        while rows := cursor.fetchmany(BATCH):
+            yield from rows

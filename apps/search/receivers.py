@@ -1,0 +1,57 @@
+"""Who listens: every change of what an entity contributes writes its document in the same transaction."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from django.db import models, transaction
+from django.db.models.signals import post_delete, post_save
+
+from apps.lifecycle.signals import CREATE, Change, ChangeSet, entities_changed
+
+from .declaration import searched_of
+from .documents import Contribution, contribution, write
+from .merging import merge
+
+
+def listen() -> None:
+    """Start to index what the services tell, and what is saved or deleted by the ORM."""
+    entities_changed.connect(index_changes, dispatch_uid="search")
+    post_save.connect(index_save, dispatch_uid="search")
+    post_delete.connect(index_delete, dispatch_uid="search")
+
+
+def index_changes(sender: Any, changed: ChangeSet, **_: Any) -> None:
+    """Index what the services did."""
+    if searched_of(sender):
+        _index([change.entity for change in changed.changes if _is_told(sender, change)])
+
+
+def index_save(sender: Any, instance: Any, created: bool, update_fields: Any = None, **_: Any) -> None:
+    """Index what the ORM saved: the admin site, a shell, a command."""
+    if searched_of(sender):
+        action = CREATE if created else ""
+        if _is_told(sender, Change(instance, action, instance.changes(update_fields))):
+            _index([instance])
+
+
+def index_delete(sender: Any, instance: Any, **_: Any) -> None:
+    """Let searches no longer find what the ORM deleted."""
+    if searched_of(sender):
+        _write(instance.tenant_id, [Contribution(sender.__name__, instance.pk, [])])
+
+
+def _is_told(model: type[models.Model], change: Change) -> bool:
+    declared = searched_of(model)
+    assert declared is not None
+    return change.action == CREATE or not set(declared.columns).isdisjoint(each.field for each in change.fields)
+
+
+def _index(entities: Sequence[Any]) -> None:
+    if entities:
+        _write(entities[0].tenant_id, [contribution(entity) for entity in entities])
+
+
+def _write(tenant_id: int, contributions: Sequence[Contribution]) -> None:
+    if write(tenant_id, contributions):
+        transaction.on_commit(partial(merge, tenant_id), robust=True)

@@ -1,0 +1,148 @@
+"""From a text to its words, the same for what is searched and for what is asked.
+
+Case, accents and width are folded, control characters fall out, everything that is neither letter nor digit separates.
+Parts that stand close together (`A/C`, `O-RING`, `WO-000123`) are words by themselves and, joined, one more; a code is
+also known without the zeros that fill up its numbers, so that `AHU-3` is `AHU-03`.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from threading import Lock
+from typing import Final, NamedTuple
+
+import snowballstemmer
+
+LONGEST: Final = 40
+"""How many characters of a word count; more would not fit into an index."""
+
+LONGEST_JOINED: Final = 24
+SHORT: Final = 2
+"""A part of so many letters is hardly a word by itself."""
+
+LONGEST_TEXT: Final = 10_000
+"""How many characters of a text are searched."""
+
+MARKS: Final = "\u00ad\u0300-\u036f\u0483-\u0487\u064b-\u065f\u1ab0-\u1aff\u1dc0-\u1dff\u200b-\u200f\u20d0-\u20ff\u2060\ufe00-\ufe0f"
+"""Characters inside a word that add nothing to it: accents, joiners, soft hyphens."""
+
+PART: Final = re.compile(rf"[^\W_](?:[^\W_]|[{MARKS}])*")
+WORD: Final = re.compile(r"[^\W_]+")
+FILLING: Final = re.compile(r"(?<![0-9])0+(?=[0-9])")
+UNDECOMPOSED: Final = str.maketrans(
+    {"ø": "o", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ħ": "h", "ı": "i"}
+)
+"""Latin letters whose stroke Unicode does not take for an accent."""
+
+CONTROL: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+
+_stemmer, _one_at_a_time = snowballstemmer.stemmer("english"), Lock()
+
+
+class Token(NamedTuple):
+    """A word, and where the text has it."""
+
+    word: str
+    start: int
+    end: int
+
+
+class Chunk(NamedTuple):
+    """Parts of a text that stand close together: the words each part is, and the words they are when joined."""
+
+    parts: tuple[tuple[Token, ...], ...]
+    joined: tuple[Token, ...]
+
+
+def chunks(text: str) -> Iterator[Chunk]:
+    """Yield what a text consists of, in its order; only so much of it as is searched."""
+    run: list[re.Match[str]] = []
+    for part in PART.finditer(text[:LONGEST_TEXT]):
+        if run and not (part.start() - run[-1].end() == 1 and not text[part.start() - 1].isspace()):
+            yield _chunk(run)
+            run = []
+        run.append(part)
+    if run:
+        yield _chunk(run)
+
+
+def tokens(text: str) -> Iterator[Token]:
+    """Yield the words of a text, parts and joined, with their places."""
+    for chunk in chunks(text):
+        for part in chunk.parts:
+            yield from part
+        yield from chunk.joined
+
+
+def words(text: str) -> set[str]:
+    """Return the distinct words of a text."""
+    found: set[str] = set()
+    for piece in text[:LONGEST_TEXT].split():
+        found |= _words_of(piece)
+    return found
+
+
+@lru_cache(maxsize=100_000)
+def _words_of(piece: str) -> frozenset[str]:
+    return frozenset(token.word for token in tokens(piece))
+
+
+def is_code(word: str) -> bool:
+    """Tell whether a word is a code or a number: it holds a digit."""
+    return not word.isalpha()
+
+
+@lru_cache(maxsize=100_000)
+def stem(word: str) -> str:
+    """Return the stem of an English word (Porter2); a code is its own."""
+    if is_code(word):
+        return word
+    with _one_at_a_time:  # it works on a text that it keeps
+        return str(_stemmer.stemWord(word))
+
+
+def plain(text: str) -> str:
+    """Return a text without control characters and half surrogate pairs, its white space single blanks."""
+    spaced = " ".join(unicodedata.normalize("NFKC", text).split())
+    return spaced if spaced.isascii() and spaced.isprintable() else "".join(filter(_is_shown, spaced))
+
+
+def _is_shown(character: str) -> bool:
+    return unicodedata.category(character) not in CONTROL
+
+
+@lru_cache(maxsize=100_000)
+def fold(text: str) -> str:
+    """Return a text without case, accents and control characters, in the widths that are usual (NFKC)."""
+    bare = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold()).translate(UNDECOMPOSED)
+    if bare.isascii():
+        return bare
+    kept = (each for each in bare if not unicodedata.combining(each) and _is_shown(each))
+    return unicodedata.normalize("NFKC", "".join(kept)).casefold()
+
+
+@lru_cache(maxsize=100_000)
+def _forms(text: str) -> tuple[str, ...]:
+    """Return the words that a part of a text is: mostly one; a code also without the zeros that fill it up."""
+    found = [word[:LONGEST] for word in WORD.findall(fold(text))]
+    bare = [FILLING.sub("", word) for word in found if "0" in word]
+    return tuple(dict.fromkeys(found + bare))
+
+
+def _chunk(run: list[re.Match[str]]) -> Chunk:
+    parts = tuple(tuple(Token(word, part.start(), part.end()) for word in _forms(part[0])) for part in run)
+    joined = _joined(tuple(part[0] for part in run)) if len(run) > 1 else ()
+    return Chunk(parts, tuple(Token(word, run[0].start(), run[-1].end()) for word in joined))
+
+
+@lru_cache(maxsize=100_000)
+def _joined(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the words that parts are when joined; none for what merely stands close: `QUOTE/REPAIR`."""
+    whole = [_forms(part) for part in parts]
+    if not all(whole) or sum(len(forms[0]) for forms in whole) > LONGEST_JOINED:
+        return ()
+    if not any(len(forms[0]) <= SHORT or is_code(forms[0]) for forms in whole):
+        return ()
+    bare = "".join(forms[-1] for forms in whole)
+    return tuple(dict.fromkeys(("".join(forms[0] for forms in whole), bare)))

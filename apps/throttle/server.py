@@ -1,0 +1,51 @@
+"""Redis, which may be away: then what it would have done is done without, and the log says so once."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from django_redis.exceptions import ConnectionInterrupted
+from redis.exceptions import RedisError
+
+logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+REST: Final = 2.0
+"""For so many seconds after a failure nobody waits for Redis; then the next one tries."""
+
+
+class Server:
+    """Knows whether Redis was away when it was last asked."""
+
+    def __init__(self) -> None:
+        """Take it for present."""
+        self._lock = threading.Lock()
+        self._away, self._try_again_at = False, 0.0
+
+    def attempt(self, call: Callable[[], R], otherwise: R) -> R:
+        """Return what a call of Redis returns, or the other value if Redis is away."""
+        if self._away and time.monotonic() < self._try_again_at:
+            return otherwise
+        try:
+            answer = call()
+        except (RedisError, ConnectionInterrupted, OSError) as error:
+            self._note(away=True, why=error)
+            return otherwise
+        if self._away:
+            self._note(away=False)
+        return answer
+
+    def _note(self, *, away: bool, why: Exception | None = None) -> None:
+        with self._lock:
+            was_away, self._away, self._try_again_at = self._away, away, time.monotonic() + REST
+        if away and not was_away:
+            logger.warning("Redis is away; going on without it. %s", why)
+        elif was_away and not away:
+            logger.warning("Redis is back.")
+
+
+server: Final = Server()
+"""The one Redis that the settings name."""
