@@ -19,6 +19,7 @@ from .errors import BadRequestError
 from .lifecycle import workflow
 from .reads.connection import connection
 from .reads.node import node, nodes
+from .reads.render import ExecutionContext
 from .search import search
 from .tasks import Task
 from .tickets import Ticket
@@ -95,5 +96,6 @@ schema = Schema(
     mutation=Mutation,
     types=[AttendanceRecord, Task, Ticket],
     extensions=extensions(),
+    execution_context_class=ExecutionContext,
     config=StrawberryConfig(disable_field_suggestions=not settings.INTROSPECTION),
 )

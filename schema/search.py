@@ -27,6 +27,7 @@ from .reads.global_id import GlobalId
 from .reads.lists import fetch_nodes
 from .reads.pages import PageInfo
 from .reads.plan import Selections
+from .reads.render import rendered
 
 LIMIT: Final = Window("search", settings.SEARCH_RATE_LIMIT, settings.SEARCH_RATE_SECONDS)
 CURSOR: Final = Struct(">HI")
@@ -90,7 +91,7 @@ class SearchEdge:
 class SearchConnection:
     """A page of what a query finds."""
 
-    edges: list[SearchEdge] = strawberry.field(description="The best matches first; among equals the newest.")
+    found: strawberry.Private[list[SearchEdge]]
     page_info: PageInfo = strawberry.field(description="Where the page lies among the results.")
     total_count: int = strawberry.field(description="How many objects of these kinds the query finds.")
     did_you_mean: str | None = strawberry.field(
@@ -99,6 +100,12 @@ class SearchConnection:
     facets: list[SearchFacet] = strawberry.field(
         description="How many objects of each kind the query finds, the most first; kinds without any are left out."
     )
+
+    @strawberry.field(description="The best matches first; among equals the newest.")
+    def edges(self, info: strawberry.Info) -> list[SearchEdge]:
+        """Return the edges, in the form in which they are answered."""
+        selections = Selections.of(info._raw_info)
+        return rendered(selections, _type(selections, SearchEdge), selections.details(), self.found)  # type: ignore[no-any-return]
 
 
 def search(
@@ -183,7 +190,7 @@ def _type(selections: Selections, declared: type) -> GraphQLObjectType:
 
 def _published(results: Results, edges: list[SearchEdge], *, later: bool) -> SearchConnection:
     return SearchConnection(
-        edges=edges,
+        found=edges,
         page_info=PageInfo(
             has_next_page=results.has_next,
             has_previous_page=later,

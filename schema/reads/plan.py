@@ -102,11 +102,15 @@ class Selections:
 
     def below(self, parent: GraphQLObjectType, details: FieldDetailsList) -> Iterator[tuple[str, FieldDetailsList]]:
         """Yield the name of each field selected below these, with its nodes; each alias by itself."""
+        for _, group in self.fields(parent, details):
+            yield group[0].node.name.value, group
+
+    def fields(self, parent: GraphQLObjectType, details: FieldDetailsList) -> Iterable[tuple[str, FieldDetailsList]]:
+        """Return the key of each field selected below these in the answer, with its nodes."""
         collected = collect_subfields(
             self.info.schema, self.fragments, self.variables, self.info.operation, parent, details
         )
-        for group in collected.grouped_field_set.values():
-            yield group[0].node.name.value, group
+        return collected.grouped_field_set.items()
 
     def arguments(self, parent: GraphQLObjectType, group: FieldDetailsList) -> dict[str, Any]:
         """Return the coerced arguments of a field, as its resolver would get them."""
