@@ -52,6 +52,7 @@ def main(*, reload: bool) -> NoReturn:
     django.setup()
     migrate()
     call_command("collectstatic", interactive=False, verbosity=0)
+    call_command("rebuild_search_index", "--missing")
     if wants_demo():
         call_command("seed_demo", "--if-empty")
         say_where()

@@ -129,14 +129,9 @@ def search(
     """Return a page of what a query finds among the actor's tenant's entities."""
     _draw(info.context)
     selected = _Selected(Selections.of(info._raw_info))
-    question = Question(
-        text=query,
-        kinds=tuple(sorted({kind.value for kind in kinds or ()})),
-        first=_size(first),
-        after=None if after is None else _place(after),
-        highlights=selected.highlights,
-    )
+    place, names = None if after is None else _place(after), tuple(sorted({kind.value for kind in kinds or ()}))
     try:
+        question = Question(query, names, _size(first), place, selected.highlights)
         results = services.search(info.context.actor.tenant_id, question)
     except QueryRefusedError as error:
         raise BadRequestError(str(error)) from error

@@ -14,6 +14,7 @@ from apps.attendance.models import AttendanceRecord
 from apps.audit.models import AuditEntry
 from apps.helpdesk.models import Ticket
 from apps.lifecycle.models import Entity
+from apps.search.models import Synonym
 from apps.tasks.models import Task
 from apps.work_orders.models import WorkOrder
 
@@ -43,6 +44,11 @@ def asset(owner: Tenant, **fields: Any) -> Asset:
     code = f"AS{next(_counter)}"
     place = fields.pop("site", None) or site(owner)
     return Asset.unscoped.create(**{"tenant": owner, "code": code, "name": f"Asset {code}", "site": place, **fields})
+
+
+def synonym(owner: Tenant, **fields: Any) -> Synonym:
+    number = next(_counter)
+    return Synonym.unscoped.create(**{"tenant": owner, "term": f"vlv{number}", "meaning": "valve", **fields})  # type: ignore[no-any-return]
 
 
 def work_order(owner: Tenant, **fields: Any) -> WorkOrder:

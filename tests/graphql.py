@@ -53,7 +53,7 @@ def lists_of(parent: GraphQLObjectType) -> dict[str, GraphQLObjectType]:
     return {
         name: node_type(kind)
         for name, kind in connections.items()
-        if isinstance(kind, GraphQLObjectType) and kind.name.endswith("Connection")
+        if isinstance(kind, GraphQLObjectType) and "filters" in parent.fields[name].args
     }
 
 

@@ -25,6 +25,8 @@ READS_ALL_TENANTS = {
     "apps/audit/receivers.py",  # what a row that is being saved was before, by its key
     "apps/lifecycle/idempotency.py",  # an actor's own keys; the row that the actor's save came too late for
     "apps/lifecycle/models.py",  # declares it
+    "apps/search/management/tenants.py",  # for commands
+    "apps/search/rebuilding.py",  # the rows of the tenant whose index is built, in a command
     "schema/reads/fetch.py",  # keys of rows below rows that were found, by a key that can't leave the tenant
     "apps/work_orders/workflow.py",  # tasks of an order that was found, by a key that can't leave the tenant
 }

@@ -50,6 +50,7 @@ from apps.lifecycle import services
 from apps.lifecycle.actors import SystemActor
 from apps.lifecycle.errors import RefusedError
 from apps.lifecycle.transitions import Item, OnError
+from apps.search.models import Synonym
 from apps.tasks.models import Task
 from apps.work_orders.models import WorkOrder
 from schema.reads.global_id import encode_id
@@ -114,6 +115,7 @@ def row_of(model: Any, owner: Tenant) -> Any:
         WorkOrder: factories.work_order,
     }
     make |= {Task: factories.task, Ticket: factories.ticket, AttendanceRecord: factories.attendance_record}
+    make[Synonym] = factories.synonym
     return make[model](owner)
 
 

@@ -21,6 +21,7 @@ from apps.lifecycle import services
 from apps.lifecycle.errors import VersionConflictError
 from apps.lifecycle.idempotency import Request, once
 from apps.lifecycle.models import StatusChangedError
+from apps.search.models import Synonym
 from apps.tasks.models import Task
 from apps.work_orders.models import WorkOrder
 from tests import factories
@@ -38,6 +39,7 @@ MAKE: Final[dict[Kind, Callable[[Tenant], Any]]] = {
     Task: factories.task,
     Ticket: factories.ticket,
     AttendanceRecord: factories.attendance_record,
+    Synonym: factories.synonym,
 }
 KINDS: Final = pytest.mark.parametrize("kind", TEXTS, ids=lambda kind: kind.__name__)
 MANAGERS: Final = pytest.mark.parametrize("manager", ["objects", "unscoped", "_base_manager", "_default_manager"])

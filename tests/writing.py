@@ -16,6 +16,7 @@ from apps.assets.models import Asset, Site
 from apps.attendance.models import AttendanceRecord
 from apps.audit.models import AuditEntry
 from apps.helpdesk.models import Ticket
+from apps.search.models import Synonym
 from apps.lifecycle.errors import ValidationFailedError
 from apps.lifecycle.models import Entity
 from apps.lifecycle.signals import entities_changed
@@ -216,5 +217,6 @@ TEXTS: Final[dict[type[Versioned], str]] = {
     Task: "title",
     Ticket: "subject",
     AttendanceRecord: "note",
+    Synonym: "meaning",
 }
 """Every record, and a text of it that can be changed."""

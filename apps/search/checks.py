@@ -18,7 +18,7 @@ def check_searched(**_: Any) -> list[CheckMessage]:
 def _wrong_texts(model: Any) -> Iterator[Error]:
     declared: Searched = model.search
     columns = {field.name: field for field in model._meta.concrete_fields}
-    for name, source in zip((name for _, name in declared.weighted()), declared.columns, strict=True):
+    for name, source in zip(declared.names, declared.columns, strict=True):
         column = columns.get(source)
         if column is None or not (name == NUMBER or isinstance(column, models.CharField | models.TextField)):
             hint = "Name text columns."

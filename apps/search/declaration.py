@@ -1,7 +1,7 @@
 """What each entity contributes to the search, declared in its model."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django.apps import apps
@@ -24,16 +24,15 @@ class Searched:
     b: tuple[str, ...] = ()
     c: tuple[str, ...] = ()
 
-    def weighted(self) -> Iterator[tuple[str, str]]:
-        """Yield each text's weight and name, the weightiest first."""
-        for weight in fields(self):
-            for name in getattr(self, weight.name):
-                yield weight.name, name
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the texts, the weightiest first."""
+        return (*self.a, *self.b, *self.c)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Return the columns that the texts are read from."""
-        return tuple("serial" if name == NUMBER else name for _, name in self.weighted())
+        return tuple("serial" if name == NUMBER else name for name in self.names)
 
 
 def searched_of(model: type[models.Model]) -> Searched | None:
@@ -51,10 +50,8 @@ def numbered_models() -> dict[str, Any]:
     return {kind: model for kind, model in searched_models().items() if NUMBER in model.search.a}
 
 
-def texts_of(entity: models.Model) -> Iterator[tuple[str, str, str]]:
-    """Yield the weight, the name and the text of whatever an entity contributes."""
-    declared = searched_of(type(entity))
-    assert declared is not None
-    for weight, name in declared.weighted():
+def texts_of(entity: Any) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of whatever an entity contributes."""
+    for name in entity.search.names:
         if text := getattr(entity, name):
-            yield weight, name, text
+            yield name, text

@@ -1,16 +1,19 @@
 """What is written when entities change: their documents, by one statement, however many they are."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final, NamedTuple
 
-import orjson
-from django.db import connection, models
+from django.db import connection
 
-from .declaration import NUMBER, texts_of
+from .declaration import NUMBER, Searched
 from .words import fold, words
 
 WRITE: Final = """
-WITH given AS (SELECT * FROM jsonb_to_recordset(%(given)s::jsonb) AS g (place int, kind text, key bigint, words text[])),
+WITH given AS (
+    SELECT kind, key, string_to_array(words, ' ') AS words, place
+    FROM unnest(%(kinds)s::text[], %(keys)s::bigint[], %(words)s::text[]) WITH ORDINALITY AS g (kind, key, words, place)
+),
 changed AS (
     UPDATE search_document d
     SET merged = CASE WHEN d.pending THEN d.merged ELSE d.words END, words = g.words, pending = true
@@ -19,7 +22,7 @@ changed AS (
 ),
 added AS (
     INSERT INTO search_document (tenant_id, kind, entity_id, words, merged, pending)
-    SELECT %(tenant)s, g.kind, g.key, g.words, '{}', true FROM given g
+    SELECT %(tenant)s, g.kind, g.key, g.words, '{}', {pending} FROM given g
     WHERE NOT EXISTS (
         SELECT FROM search_document d WHERE d.tenant_id = %(tenant)s AND d.kind = g.kind AND d.entity_id = g.key
     ) ORDER BY g.place
@@ -51,25 +54,40 @@ class Contribution(NamedTuple):
     words: Sequence[str]
 
 
-def contribution(entity: models.Model) -> Contribution:
+def contribution(entity: Any) -> Contribution:
     """Return what an entity contributes."""
+    return contribution_of(type(entity), entity.pk, [getattr(entity, name) for name in entity.search.columns])
+
+
+def contribution_of(model: Any, key: int, values: Sequence[Any]) -> Contribution:
+    """Return what the entity with this key contributes, given the values of the columns that are searched."""
     found: set[str] = set()
-    for weight, name, text in texts_of(entity):
+    for (weight, name), value in zip(_weighted(model), values, strict=True):
         if name == NUMBER:  # its digits are found by the serial
-            found.add(f"{NUMBERED}:{fold(text).partition('-')[0]}")
-        else:
-            found.update(f"{weight}:{word}" for word in words(text))
-    return Contribution(type(entity).__name__, entity.pk, sorted(found))
+            found.add(f"{NUMBERED}:{fold(model.number_prefix)}")
+        elif value:
+            found.update([f"{weight}:{word}" for word in words(value)])
+    return Contribution(model.__name__, key, sorted(found))
 
 
-def write(tenant_id: int, contributions: Sequence[Contribution], conflict: str = OVERWRITE) -> bool:
+@cache
+def _weighted(model: Any) -> tuple[tuple[str, str], ...]:
+    declared: Searched = model.search
+    return tuple((weight, name) for weight in ("a", "b", "c") for name in getattr(declared, weight))
+
+
+def write(
+    tenant_id: int, contributions: Sequence[Contribution], *, on_conflict: str = OVERWRITE, pending: bool = True
+) -> bool:
     """Write what entities contribute now; tell whether so many documents are pending that they should be merged.
 
-    The documents of new entities are numbered in the order given.
+    The documents of new entities are numbered in the order given. They are not `pending` for who goes on to write all
+    postings anew.
     """
-    given = [{"place": place, **each._asdict()} for place, each in enumerate(contributions)]
-    values: dict[str, Any] = {"tenant": tenant_id, "given": orjson.dumps(given).decode(), "many": MANY}
+    kinds, keys, found = zip(*contributions, strict=True) if contributions else ((), (), ())
+    values = {"tenant": tenant_id, "kinds": list(kinds), "keys": list(keys), "words": list(map(" ".join, found))}
     with connection.cursor() as cursor:
-        cursor.execute(WRITE.replace("{conflict}", conflict), values)
+        statement = WRITE.replace("{conflict}", on_conflict).replace("{pending}", str(pending))
+        cursor.execute(statement, {**values, "many": MANY})
         (before,) = cursor.fetchone()
-    return bool(before + len(given) >= MANY)
+    return bool(before + len(contributions) >= MANY)

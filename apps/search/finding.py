@@ -13,13 +13,14 @@ from .documents import NUMBERED
 from .numbers import by_number
 from .postings import BEGINNINGS, KIND, Entry, ask, beginning, entries, kind_entry
 from .ranking import WEIGHT, Ranking, all_of, any_of, numbers_of, penalty, ranked
-from .spelling import Likeness, budget, keys_asked, misspelt
+from .spelling import Likeness, keys_asked, misspelt, reach
 from .words import is_code, stem
 
 CANDIDATES: Final = """
 SELECT id, text, stem FROM search_word WHERE tenant_id = %(tenant)s AND text = ANY(%(texts)s)
 UNION SELECT id, text, stem FROM search_word WHERE tenant_id = %(tenant)s AND stem = ANY(%(stems)s)
-UNION SELECT id, text, stem FROM search_word WHERE tenant_id = %(tenant)s AND keys && %(keys)s
+UNION SELECT w.id, w.text, w.stem FROM unnest(%(keys)s::bigint[]) AS k (key)
+    JOIN search_word w ON w.tenant_id = %(tenant)s AND w.keys @> ARRAY[k.key]
 UNION SELECT w.id, w.text, w.stem FROM unnest(%(prefixes)s::text[]) AS p (text)
     JOIN search_word w ON w.tenant_id = %(tenant)s AND w.text >= p.text AND w.text < p.text || U&'\\+10FFFF'
 """
@@ -82,7 +83,7 @@ class Index:
     def _meeting(self, asked: Asked) -> dict[str, Likeness]:
         """Return the words that meet one that is asked, each by its greatest likeness."""
         found: dict[str, Likeness] = {}
-        if asked.fuzzy and budget(asked.word):
+        if asked.fuzzy and reach(asked.word):
             likes = ((word, misspelt(asked.word, word)) for words in self._stems.values() for word in words)
             found |= {word: like for word, like in likes if like is not None}
         if not is_code(asked.word):

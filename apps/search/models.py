@@ -9,12 +9,15 @@ from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 
 from apps.accounts.constraints import not_blank
 from apps.accounts.records import TenantOwned
 from apps.accounts.tenancy import TenantManager
+
+from .synonyms import phrase
 
 MAX_NUMBER = 2**32 - 1
 """Bitmaps hold numbers of 32 bits."""
@@ -135,3 +138,14 @@ class Synonym(TenantOwned):
     def __str__(self) -> str:
         """Return both."""
         return f"{self.term} = {self.meaning}"
+
+    def clean(self) -> None:
+        """Refuse what holds no word, by which nothing could be found: `--`."""
+        super().clean()
+        problems = {}
+        if self.term and not phrase(self.term):
+            problems["term"] = "Write a word: there is neither a letter nor a digit in it."
+        if self.meaning.strip() and not phrase(self.meaning):
+            problems["meaning"] = "Write a word, or nothing: there is neither a letter nor a digit in it."
+        if problems:
+            raise ValidationError(problems)

@@ -13,8 +13,8 @@ from pyroaring import BitMap
 from .spelling import keys_of
 from .words import stem
 
-CHUNK_BITS: Final = 17
-"""A chunk spans 2^17 documents: at most 16 KiB are rewritten when a word occurs in a new one."""
+CHUNK_BITS: Final = 16
+"""A chunk spans 2^16 documents: at most 8 KiB are rewritten when a word occurs in a new one."""
 
 BATCH: Final = 5_000
 ADD_WORDS: Final = """

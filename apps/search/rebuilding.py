@@ -14,7 +14,7 @@ from psycopg import sql
 from pyroaring import BitMap
 
 from .declaration import searched_models
-from .documents import LEAVE, Contribution, contribution, write
+from .documents import LEAVE, Contribution, contribution_of, write
 from .merging import hold_merges, mark_changed
 from .postings import Changes, Place, ask, run, write_all
 from .snapshots import snapshot
@@ -59,8 +59,10 @@ class Drift(NamedTuple):
 
 def rebuild(tenant_id: int, tick: Tick = lambda _: None) -> None:
     """Write all documents and postings of a tenant anew."""
+    # The first time, all documents are new: to merge them in would take much longer than to write the postings anew.
+    pending = is_built(tenant_id)
     for keys in _batches(_keys(tenant_id)):
-        _rewrite(tenant_id, keys)
+        _rewrite(tenant_id, keys, pending=pending)
         tick(len(keys))
     with transaction.atomic():
         left_over = [Contribution(kind, key, []) for kind, key in _left_over(tenant_id)]
@@ -77,15 +79,20 @@ def drift(tenant_id: int, tick: Tick = lambda _: None) -> Drift:
     return Drift(documents + _left_over(tenant_id), _wrong_entries(tenant_id))
 
 
+def is_built(tenant_id: int) -> bool:
+    """Tell whether a tenant's postings have ever been written."""
+    return bool(ask("SELECT FROM search_index WHERE tenant_id = %s", tenant_id))
+
+
 def count_entities(tenant_id: int) -> int:
     """Return how many entities of a tenant are searched."""
     return sum(model.unscoped.filter(tenant_id=tenant_id).count() for model in searched_models().values())
 
 
 @transaction.atomic
-def _rewrite(tenant_id: int, keys: Sequence[Key]) -> None:
+def _rewrite(tenant_id: int, keys: Sequence[Key], *, pending: bool) -> None:
     run(LOCK, *_columns(keys), tenant_id)
-    write(tenant_id, _contributions(tenant_id, keys), LEAVE)
+    write(tenant_id, _contributions(tenant_id, keys), on_conflict=LEAVE, pending=pending)
 
 
 @transaction.atomic
@@ -125,7 +132,8 @@ def _contributions(tenant_id: int, keys: Sequence[Key]) -> list[Contribution]:
     found: dict[Key, Contribution] = {}
     for kind, model in searched_models().items():
         rows = model.unscoped.filter(tenant_id=tenant_id, pk__in=[key for name, key in keys if name == kind])
-        found |= {(kind, row.pk): contribution(row) for row in rows.only(*model.search.columns)}
+        for key, *values in rows.order_by().values_list("pk", *model.search.columns):
+            found[kind, key] = contribution_of(model, key, values)
     return [found[key] for key in keys if key in found]
 
 

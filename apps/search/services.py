@@ -167,7 +167,7 @@ class _Answer:
                 for entity in model.objects.filter(pk__in=keys[kind]).only(*model.search.columns):
                     marks = (
                         (numbers if name == NUMBER else texts).highlight(name, text)
-                        for _, name, text in texts_of(entity)
+                        for name, text in texts_of(entity)
                     )
                     found[kind, entity.pk] = [(mark.field, list(map(tuple, mark.fragments))) for mark in marks if mark]
         return found

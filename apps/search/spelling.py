@@ -1,7 +1,8 @@
 """How a word of a query and a word of a text may differ.
 
-The budget of edits grows with the length of the word that is asked: 0 up to 3 letters, 1 up to 7, 2 from 8 on. An edit
-is a letter more, less or another, or two neighbours swapped (Optimal String Alignment). Codes are never misspelt.
+The budget of edits grows with the length of the longer of the two, for it is letters that get lost: 0 up to 3 letters, 1
+up to 7, 2 from 8 on; and 0 when 3 letters or fewer are asked. An edit is a letter more, less or another, or two
+neighbours swapped (Optimal String Alignment). Codes are never misspelt.
 
 Candidates are found by deletion keys (SymSpell, W. Garbe 2012): two words within the budget have a form in common that
 either becomes by leaving letters out, and it suffices to look at their beginnings.
@@ -34,17 +35,24 @@ class Likeness(IntEnum):
     TWO_EDITS = 5
 
 
-def budget(word: str) -> int:
-    """Return how many edits a word that is asked may be away."""
+def reach(word: str) -> int:
+    """Return how many edits a word that is asked may be away from any other, however long that is."""
     if is_code(word):
         return 0
-    return (len(word) >= ONE_FROM) + (len(word) >= TWO_FROM)
+    return (len(word) >= ONE_FROM) + (len(word) >= TWO_FROM - MAX_EDITS)
+
+
+def budget(asked: str, found: str) -> int:
+    """Return how many edits may lie between a word that is asked and one of a text."""
+    if len(asked) < ONE_FROM or is_code(asked) or is_code(found):
+        return 0
+    return 1 + (max(len(asked), len(found)) >= TWO_FROM)
 
 
 def misspelt(asked: str, found: str) -> Likeness | None:
     """Return how far apart two different words are, or None if that is over the budget."""
-    most = budget(asked)
-    if not most or abs(len(asked) - len(found)) > most or is_code(found):
+    most = budget(asked, found)
+    if not most or abs(len(asked) - len(found)) > most:
         return None
     edits = OSA.distance(asked, found, score_cutoff=most)
     return None if edits > most else Likeness.ONE_EDIT if edits == 1 else Likeness.TWO_EDITS
@@ -52,7 +60,7 @@ def misspelt(asked: str, found: str) -> Likeness | None:
 
 def keys_asked(word: str, tenant_id: int) -> list[int]:
     """Return the keys under which a tenant's words within the budget of the one that is asked are found."""
-    edits = budget(word)
+    edits = reach(word)
     return _keys(word, edits, tenant_id) if edits else []
 
 

@@ -19,6 +19,8 @@ from apps.assets.models import Asset, Site
 from apps.attendance.models import AttendanceRecord
 from apps.audit.models import AuditEntry
 from apps.helpdesk.models import Ticket
+from apps.search.models import Document, Posting, Word
+from apps.search.rebuilding import rebuild
 from apps.tasks.models import Task
 from apps.work_orders.models import WorkOrder
 
@@ -136,8 +138,11 @@ def seed(plans: Sequence[Plan], password: str, histories: int, tick: Tick) -> in
         with built_afterwards(WorkOrder) if many else nullcontext():
             for plan, numbers in zip(plans, ids, strict=True):
                 Organisation(plan, password, histories, tick, numbers, _create_tenant(plan, numbers[Tenant])).write()
+        analyze(TABLES)
+        for numbers in ids:
+            rebuild(numbers[Tenant].start)
         entries = unstage(AuditEntry, ("at", "entity_kind", "entity_id", "entity_version"))
-    analyze((*TABLES, AuditEntry))
+    analyze((*TABLES, AuditEntry, Document, Posting, Word))
     return entries
 
 

@@ -8,8 +8,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from apps.accounts.models import Tenant
 from apps.lifecycle.progress import progress
 from apps.search.management.tenants import chosen_tenants
-from apps.search.models import Index
-from apps.search.rebuilding import count_entities, rebuild
+from apps.search.rebuilding import count_entities, is_built, rebuild
 
 
 class Command(BaseCommand):
@@ -27,7 +26,7 @@ search, or after a restore without it."""
     def handle(self, *, tenant: str | None, missing: bool, **_: Any) -> None:
         """Rebuild, and say of whom and how much."""
         for each in chosen_tenants(tenant):
-            if not (missing and is_built(each)):
+            if not (missing and is_built(each.pk)):
                 self._rebuild(each)
 
     def _rebuild(self, tenant: Tenant) -> None:
@@ -36,8 +35,3 @@ search, or after a restore without it."""
             task = bar.add_task(tenant.slug, total=total)
             rebuild(tenant.pk, lambda count: bar.advance(task, count))
         self.stdout.write(f"{tenant.slug}: {total:,} entities; {time.monotonic() - started:.1f} s")
-
-
-def is_built(tenant: Tenant) -> bool:
-    """Tell whether a tenant's postings have ever been written."""
-    return Index.objects.filter(tenant=tenant).exists()
