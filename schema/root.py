@@ -19,7 +19,7 @@ from .errors import BadRequestError
 from .lifecycle import workflow
 from .reads.connection import connection
 from .reads.node import node, nodes
-from .reads.render import ExecutionContext
+from .reads.render import Executor
 from .search import search
 from .tasks import Task
 from .tickets import Ticket
@@ -96,6 +96,6 @@ schema = Schema(
     mutation=Mutation,
     types=[AttendanceRecord, Task, Ticket],
     extensions=extensions(),
-    execution_context_class=ExecutionContext,
+    execution_context_class=Executor,
     config=StrawberryConfig(disable_field_suggestions=not settings.INTROSPECTION),
 )

@@ -1,12 +1,11 @@
 """The search across all entities."""
 
+import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from enum import Enum
 from http import HTTPStatus
 from math import ceil
-from struct import Struct
-from struct import error as StructError
 from typing import Annotated, Any, Final
 
 import strawberry
@@ -16,7 +15,7 @@ from strawberry.utils.str_converters import to_camel_case
 
 from apps.search import services
 from apps.search.declaration import searched_models
-from apps.search.services import MAX_PAGE, MAX_QUERY, Hit, Place, Question, QueryRefusedError, Results
+from apps.search.services import MAX_PAGE, MAX_QUERY, Hit, Place, QueryRefusedError, Question, Results
 from apps.throttle.window import LimitExceededError, Window
 
 from .context import Context
@@ -30,7 +29,7 @@ from .reads.plan import Selections
 from .reads.render import rendered
 
 LIMIT: Final = Window("search", settings.SEARCH_RATE_LIMIT, settings.SEARCH_RATE_SECONDS)
-CURSOR: Final = Struct(">HI")
+CURSOR: Final = struct.Struct(">HI")
 """A place: the penalty, and the number of the document."""
 
 
@@ -122,7 +121,8 @@ def search(
         list[SearchKind] | None, strawberry.argument(description="What to search among; everything when left out.")
     ] = None,
     first: Annotated[
-        int | None, strawberry.argument(description=f"How many to return, at most {MAX_PAGE}; {DEFAULT_PAGE} if left out.")
+        int | None,
+        strawberry.argument(description=f"How many to return, at most {MAX_PAGE}; {DEFAULT_PAGE} by default."),
     ] = None,
     after: Annotated[str | None, strawberry.argument(description="Return what follows this cursor.")] = None,
 ) -> SearchConnection:
@@ -212,6 +212,6 @@ def _place(cursor: str) -> Place:
         penalty, number = CURSOR.unpack(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if number:
             return penalty, number
-    except (ValueError, StructError):
+    except (ValueError, struct.error):
         pass
     raise BadRequestError("This cursor is not of a search; use one that the same query returned.")

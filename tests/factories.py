@@ -48,7 +48,7 @@ def asset(owner: Tenant, **fields: Any) -> Asset:
 
 def synonym(owner: Tenant, **fields: Any) -> Synonym:
     number = next(_counter)
-    return Synonym.unscoped.create(**{"tenant": owner, "term": f"vlv{number}", "meaning": "valve", **fields})  # type: ignore[no-any-return]
+    return Synonym.unscoped.create(**{"tenant": owner, "term": f"vlv{number}", "meaning": "valve", **fields})
 
 
 def work_order(owner: Tenant, **fields: Any) -> WorkOrder:

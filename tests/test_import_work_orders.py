@@ -431,7 +431,7 @@ def environment() -> dict[str, str]:
     return {
         **os.environ,
         "DATABASE_URL": f"postgresql://{user}@{host}/{name['NAME']}",
-        "REDIS_URL": settings.CACHES["default"]["LOCATION"],
+        "REDIS_URL": str(settings.CACHES["default"]["LOCATION"]),
         "SECRET_KEY": "test",
         "ALLOWED_HOSTS": "localhost",
     }

@@ -16,11 +16,11 @@ from apps.assets.models import Asset, Site
 from apps.attendance.models import AttendanceRecord
 from apps.audit.models import AuditEntry
 from apps.helpdesk.models import Ticket
-from apps.search.models import Synonym
 from apps.lifecycle.errors import ValidationFailedError
 from apps.lifecycle.models import Entity
 from apps.lifecycle.signals import entities_changed
 from apps.lifecycle.transitions import Item
+from apps.search.models import Synonym
 from apps.tasks.models import Task
 from apps.work_orders.models import WorkOrder
 from schema.reads.global_id import encode_id

@@ -24,13 +24,16 @@ LOCKED_FOR: Final = 10
 POLL: Final = 0.02
 """Seconds between two looks whether the other has finished."""
 
+FORMAT: Final = 1
+"""To be raised with each change of the code, or of the built-in synonyms, that gives other answers."""
+
 Payload = Any
 """What JSON can hold."""
 
 
 def key_of(tenant_id: int, state: str, question: Payload) -> str:
     """Return the key of a question's answer in a state of a tenant's index."""
-    digest = blake2b(orjson.dumps([state, question]), digest_size=24).hexdigest()
+    digest = blake2b(orjson.dumps([FORMAT, state, question]), digest_size=24).hexdigest()
     return f"search:{tenant_id}:{digest}"
 
 

@@ -85,9 +85,9 @@ def write(
     postings anew.
     """
     kinds, keys, found = zip(*contributions, strict=True) if contributions else ((), (), ())
-    values = {"tenant": tenant_id, "kinds": list(kinds), "keys": list(keys), "words": list(map(" ".join, found))}
+    values: dict[str, Any] = {"kinds": list(kinds), "keys": list(keys), "words": list(map(" ".join, found))}
     with connection.cursor() as cursor:
         statement = WRITE.replace("{conflict}", on_conflict).replace("{pending}", str(pending))
-        cursor.execute(statement, {**values, "many": MANY})
+        cursor.execute(statement, {**values, "tenant": tenant_id, "many": MANY})
         (before,) = cursor.fetchone()
     return bool(before + len(contributions) >= MANY)

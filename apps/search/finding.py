@@ -1,8 +1,7 @@
-"""Finds the documents of a query in a tenant's index: which words there are, where they occur, what is still pending."""
+"""Finds the documents of a query in a tenant's index: which words there are, where they occur, what is pending."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Iterable
 from typing import Any, Final
 
 from django.db import connection
@@ -12,7 +11,7 @@ from .asking import Alternative, Asked, Term
 from .documents import NUMBERED
 from .numbers import by_number
 from .postings import BEGINNINGS, KIND, Entry, ask, beginning, entries, kind_entry
-from .ranking import WEIGHT, Ranking, all_of, any_of, numbers_of, penalty, ranked
+from .ranking import WEIGHT, Ranking, all_of, any_of, penalty, ranked
 from .spelling import Likeness, keys_asked, misspelt, reach
 from .words import is_code, stem
 
@@ -48,7 +47,7 @@ class Index:
                 self._stems[stems.get(word) or stem(word)].append(word)
         self._met = {asked: self._meeting(asked) for asked in self._asked}
         wanted = {word for met in self._met.values() for word in met} | {kind_entry(kind).word for kind in kinds}
-        self._numbered = by_number(tenant_id, self._asked)
+        self._numbered = by_number(tenant_id, (asked for asked in self._asked if not asked.synonym))
         self._read_postings(tenant_id, {key: word for key, word in names.items() if word in wanted})
 
     def met(self, asked: Asked) -> dict[str, Likeness]:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
-from .words import LONGEST_TEXT, tokens
+from .words import tokens
 
 LONGEST: Final = 200
 """How many characters of a longer text are shown, around the first match."""

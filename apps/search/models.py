@@ -34,9 +34,7 @@ class Document(models.Model):
     kind = models.CharField(max_length=30, help_text="The entity's model.")
     entity_id = models.BigIntegerField()
     words = ArrayField(models.TextField(), help_text="What it contributes now; nothing when the entity is gone.")
-    merged = ArrayField(
-        models.TextField(), default=list, help_text="While it is pending: what the postings say of it."
-    )
+    merged = ArrayField(models.TextField(), default=list, help_text="While it is pending: what the postings say of it.")
     pending = models.BooleanField(default=True)
 
     objects = TenantManager["Document"]()
@@ -83,7 +81,7 @@ class Word(models.Model):
 
 
 class Posting(models.Model):
-    """The documents in which a word occurs with one weight: a Roaring bitmap of their numbers, in the range of a chunk."""
+    """The documents of a chunk in which a word occurs with one weight: a Roaring bitmap of their numbers."""
 
     pk = models.CompositePrimaryKey("tenant", "word_id", "weight", "chunk")
     tenant = models.ForeignKey("accounts.Tenant", models.CASCADE, db_index=False, related_name="+")
@@ -122,7 +120,9 @@ class Synonym(TenantOwned):
 
     term = models.CharField(max_length=40, help_text="What people write: vlv, a/c.")
     meaning = models.CharField(
-        max_length=80, blank=True, help_text="What it means, in full. Empty: it means nothing else, whatever is built in."
+        max_length=80,
+        blank=True,
+        help_text="What it means, in full. Empty: it means nothing else, whatever is built in.",
     )
 
     class Meta(TenantOwned.Meta):

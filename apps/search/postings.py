@@ -1,8 +1,8 @@
-"""In which documents each word occurs: Roaring bitmaps of the documents' numbers, one for each word, weight and chunk."""
+"""In which documents each word occurs: Roaring bitmaps of their numbers, one for each word, weight and chunk."""
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 

@@ -89,7 +89,7 @@ def search(tenant_id: int, question: Question) -> Results:
     """
     text = _checked(question.text)
     asked = [text, question.kinds, question.first, question.after, question.highlights]
-    key = cache.key_of(tenant_id, ":".join(map(str, _state(tenant_id))), asked)
+    key = cache.key_of(tenant_id, ":".join(state_of(tenant_id)), asked)
     return _results(cache.remembered(key, lambda: _computed(tenant_id, text, question, asked)))
 
 
@@ -102,7 +102,7 @@ def _checked(text: str) -> str:
     return text
 
 
-def _state(tenant_id: int) -> tuple[str, str, str]:
+def state_of(tenant_id: int) -> tuple[str, str, str]:
     """Return marks of the postings, of the documents that are pending, and of the synonyms."""
     with connection.cursor() as cursor:
         cursor.execute(STATE, {"tenant": tenant_id})
@@ -113,7 +113,7 @@ def _state(tenant_id: int) -> tuple[str, str, str]:
 def _computed(tenant_id: int, text: str, question: Question, asked: list[Any]) -> tuple[str, Any]:
     """Return the answer, and the key of the state of the index that it was read from."""
     with snapshot(), tenant_scope(tenant_id):
-        state = _state(tenant_id)
+        state = state_of(tenant_id)
         answer = _Answer(tenant_id, text, synonyms_of(tenant_id, state[2])).payload(question)
     return cache.key_of(tenant_id, ":".join(state), asked), answer
 
@@ -166,8 +166,7 @@ class _Answer:
             if keys[kind]:
                 for entity in model.objects.filter(pk__in=keys[kind]).only(*model.search.columns):
                     marks = (
-                        (numbers if name == NUMBER else texts).highlight(name, text)
-                        for name, text in texts_of(entity)
+                        (numbers if name == NUMBER else texts).highlight(name, text) for name, text in texts_of(entity)
                     )
                     found[kind, entity.pk] = [(mark.field, list(map(tuple, mark.fragments))) for mark in marks if mark]
         return found
@@ -184,7 +183,8 @@ class _Answer:
         """Return the text with its words corrected that nothing was found by as they are."""
         text = self._text
         for term, ranking in sorted(zip(self._terms, self._rankings, strict=True), key=lambda each: -each[0].start):
-            if self._found and not any(cost < CORRECTED and numbers.intersect(self._found) for cost, numbers in ranking.items()):
+            as_typed = (numbers for cost, numbers in ranking.items() if cost < CORRECTED)
+            if self._found and not any(numbers.intersect(self._found) for numbers in as_typed):
                 text = text[: term.start] + self._correction(term) + text[term.end :]
         return None if text == self._text else text
 

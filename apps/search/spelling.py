@@ -1,7 +1,7 @@
 """How a word of a query and a word of a text may differ.
 
-The budget of edits grows with the length of the longer of the two, for it is letters that get lost: 0 up to 3 letters, 1
-up to 7, 2 from 8 on; and 0 when 3 letters or fewer are asked. An edit is a letter more, less or another, or two
+The budget of edits grows with the length of the longer of the two, for it is letters that get lost: 0 up to 3 letters,
+1 up to 7, 2 from 8 on; and 0 when 3 letters or fewer are asked. An edit is a letter more, less or another, or two
 neighbours swapped (Optimal String Alignment). Codes are never misspelt.
 
 Candidates are found by deletion keys (SymSpell, W. Garbe 2012): two words within the budget have a form in common that

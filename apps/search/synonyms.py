@@ -14,8 +14,10 @@ from .postings import ask
 from .words import chunks, stem
 
 BUILT_IN: Final = Path(__file__).with_name("maintenance.csv")
-STATE: Final = "SELECT count(*), coalesce(sum(hashint8extended(id, version)), 0) FROM search_synonym WHERE tenant_id = %s"
 OWN: Final = "SELECT term, meaning FROM search_synonym WHERE tenant_id = %s ORDER BY term, meaning"
+
+SMALL: Final = frozenset({"a", "an", "and", "at", "by", "for", "in", "of", "on", "or", "out", "the", "to", "with"})
+"""Words of a meaning that a term does not stand for by themselves."""
 
 Phrase = tuple[str, ...]
 Pair = tuple[str, str]
@@ -28,6 +30,7 @@ class Synonyms:
     def __init__(self, pairs: Iterable[Pair]) -> None:
         """Read the pairs."""
         self._meanings: defaultdict[Phrase, list[Phrase]] = defaultdict(list)
+        self._named: defaultdict[Phrase, list[Phrase]] = defaultdict(list)
         self._terms: defaultdict[str, list[Phrase]] = defaultdict(list)
         self.longest = 1
         for term, meaning in pairs:
@@ -37,9 +40,11 @@ class Synonyms:
         if not term or not meaning or term == meaning:
             return
         self._meanings[term].append(meaning)
+        self._named[meaning].append(term)
         self.longest = max(self.longest, len(term))
         for word in meaning:
-            self._terms[stem(word)].append(term)
+            if word not in SMALL:
+                self._terms[stem(word)].append(term)
 
     def of_phrase(self, term: Phrase) -> list[Phrase]:
         """Return the phrases that a term stands for."""
@@ -48,7 +53,7 @@ class Synonyms:
     def of_word(self, word: str) -> list[Phrase]:
         """Return the phrases that one word is met by: what it stands for, and the terms that stand for it."""
         meanings = self.of_phrase((word,))
-        siblings = [term for meaning in meanings if len(meaning) == 1 for term in self._terms[stem(meaning[0])]]
+        siblings = [term for meaning in meanings for term in self._named[meaning]]
         found = dict.fromkeys([*meanings, *self._terms.get(stem(word), []), *siblings])
         return [each for each in found if each != (word,)]
 
@@ -73,18 +78,13 @@ def built_in() -> tuple[Pair, ...]:
         return tuple(read_pairs(file))
 
 
+NONE: Final = "0:0"
+"""The state of synonyms that are none."""
+
+
 def synonyms_of(tenant_id: int, state: str) -> Synonyms:
     """Return what means the same to a tenant, whose own synonyms are in this state."""
     return _everybodys() if state == NONE else _owned(tenant_id, state)
-
-
-NONE: Final = "0:0"
-
-
-def state_of(tenant_id: int) -> str:
-    """Return a mark that is another one whenever the tenant's synonyms are."""
-    ((count, total),) = ask(STATE, tenant_id)
-    return f"{count}:{total}"
 
 
 @cache

@@ -24,14 +24,17 @@ SHORT: Final = 2
 LONGEST_TEXT: Final = 10_000
 """How many characters of a text are searched."""
 
-MARKS: Final = "\u00ad\u0300-\u036f\u0483-\u0487\u064b-\u065f\u1ab0-\u1aff\u1dc0-\u1dff\u200b-\u200f\u20d0-\u20ff\u2060\ufe00-\ufe0f"
+MARKS: Final = (
+    "\u00ad\u0300-\u036f\u0483-\u0487\u064b-\u065f\u1ab0-\u1aff\u1dc0-\u1dff\u200b-\u200f\u20d0-\u20ff\u2060"
+    "\ufe00-\ufe0f"
+)
 """Characters inside a word that add nothing to it: accents, joiners, soft hyphens."""
 
 PART: Final = re.compile(rf"[^\W_](?:[^\W_]|[{MARKS}])*")
 WORD: Final = re.compile(r"[^\W_]+")
 FILLING: Final = re.compile(r"(?<![0-9])0+(?=[0-9])")
 UNDECOMPOSED: Final = str.maketrans(
-    {"ø": "o", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ħ": "h", "ı": "i"}
+    {"ø": "o", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ħ": "h", "\u0131": "i"}
 )
 """Latin letters whose stroke Unicode does not take for an accent."""
 

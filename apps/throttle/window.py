@@ -46,13 +46,15 @@ class Window:
 
         Raises LimitExceededError.
         """
-        allowed, rest = server.attempt(lambda: self._in_redis(client, times), otherwise=None) or _local(self, client, times)
+        allowed, rest = server.attempt(lambda: self._in_redis(client, times), otherwise=None) or _local(
+            self, client, times
+        )
         if not allowed:
             raise LimitExceededError(self, rest / MICROSECONDS)
 
     def _in_redis(self, client: str, times: int) -> tuple[int, int]:
         # The braces make one slot of all keys of a client, in a cluster.
-        key = redis_cache.make_key(f"limit:{{{client}}}:{self.name}")  # type: ignore[attr-defined]
+        key = redis_cache.make_key(f"limit:{{{client}}}:{self.name}")
         answer: list[int] = _script()(keys=[key], args=[self.count, int(self.seconds * MICROSECONDS), times])
         return answer[0], answer[1]
 

@@ -1,8 +1,8 @@
-"""Completes a list by plain functions, put together once for a selection, in place of the executor's steps for each field.
+"""Completes a long list by plain functions, put together once for what is selected of its objects.
 
-For long lists: the executor takes some twenty steps for each field of each object. What a selection asks of the objects
-must be attributes at any depth; where it asks for more (a resolver, a nested list of nodes), and whenever a value is not
-what its type says, the list is left to the executor, which tells errors by their paths.
+The executor takes some twenty steps for each field of each object. What a selection asks of the objects must be
+attributes at any depth; where it asks for more (a resolver, a nested list of nodes), and whenever a value is not what
+its type says, the list is left to the executor, which tells errors by their paths.
 """
 
 import logging
@@ -44,7 +44,7 @@ class NotRenderableError(Exception):
     """Raised when a selection asks for more than attributes."""
 
 
-class ExecutionContext(StrawberryGraphQLCoreExecutionContext):
+class Executor(StrawberryGraphQLCoreExecutionContext):
     """Takes over rendered lists as they are."""
 
     def complete_list_value(self, *about: Any) -> Any:

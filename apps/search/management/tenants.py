@@ -10,5 +10,7 @@ def chosen_tenants(slug: str | None) -> list[Tenant]:
     tenants = Tenant.unscoped.order_by("slug")
     found = list(tenants if slug is None else tenants.filter(slug=slug))
     if not found and slug is not None:
-        raise CommandError(f"There is no tenant {slug}. Name one of these: {', '.join(t.slug for t in tenants) or 'none'}.")
+        raise CommandError(
+            f"There is no tenant {slug}. Name one of these: {', '.join(t.slug for t in tenants) or 'none'}."
+        )
     return found

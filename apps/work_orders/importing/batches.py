@@ -81,7 +81,8 @@ ORDER BY r.line ON CONFLICT (tenant_id, external_id) DO NOTHING
 RETURNING id, version, serial, external_id, title, description, status, priority, due_at, site_id, asset_id
 """
 RETURNED: Final = (
-    "id", "version", "serial", "external_id", "title", "description", "status", "priority", "due_at", "site_id", "asset_id",
+    "id", "version", "serial", "external_id", "title", "description", "status", "priority", "due_at", "site_id",
+    "asset_id",
 )  # fmt: skip
 
 

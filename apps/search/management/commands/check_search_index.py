@@ -16,8 +16,8 @@ SHOWN: Final = 10
 class Command(BaseCommand):
     """Find out whether the search index says what the entities say."""
 
-    help = """Compare the search index with the entities, of one organisation or of all, and name what differs. Nothing is
-changed; rebuild_search_index mends. Exit code: 0, or 1 when something differs."""
+    help = """Compare the search index with the entities, of one organisation or of all, and name what differs. Nothing
+is changed; rebuild_search_index mends. Exit code: 0, or 1 when something differs."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the command's arguments."""
