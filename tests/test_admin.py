@@ -26,12 +26,25 @@ from apps.audit.retention import prune
 from apps.helpdesk.deadlines import deadlines
 from apps.helpdesk.models import Ticket
 from apps.lifecycle.priority import Priority
+from apps.search.models import Synonym
 from apps.tasks.models import Task
 from apps.work_orders.models import WorkOrder
 from tests import factories
 from tests.pages import fields, open_form
 
-MODELS: list[Any] = [Tenant, User, ApiToken, Site, Asset, WorkOrder, Task, Ticket, AttendanceRecord, AuditEntry]
+MODELS: list[Any] = [
+    Tenant,
+    User,
+    ApiToken,
+    Site,
+    Asset,
+    WorkOrder,
+    Task,
+    Ticket,
+    AttendanceRecord,
+    AuditEntry,
+    Synonym,
+]
 WORKFLOWS: list[Any] = [WorkOrder, Task, Ticket, AttendanceRecord]
 MARK = "zebra"
 """What every text of the rival's rows holds, and no page of another tenant may."""
@@ -89,6 +102,7 @@ def furnish(owner: Tenant, mark: str = "", rows: int = 1) -> dict[Any, list[Any]
         made[Task] += [factories.task(owner, title=f"Task {mark}", work_order=order, asset=asset, assignee=person)]
         made[Ticket] += [factories.ticket(owner, subject=f"Ticket {mark}", site=site, assignee=person)]
         made[AttendanceRecord] += [factories.attendance_record(owner, person=person, site=site)]
+        made[Synonym] += [factories.synonym(owner, meaning=f"Meaning {mark}")]
         made[AuditEntry] += [audit_entry(owner, actor=person, comment=mark, entity_id=site.pk)]
     return made
 
