@@ -47,7 +47,9 @@ def main() -> None:
         print(f"{len(titles):,} titles of {options.file}")
         for name, text in STRATA.items():
             print(f"  {name:18} {text}")
-        print(f"{'query':18} {'synonyms':8} {'cases':>6} {'recall@20':>10} {'MRR':>6} {'itself@20':>10} {'anywhere':>9}")
+        print(
+            f"{'query':18} {'synonyms':8} {'cases':>6} {'recall@20':>10} {'MRR':>6} {'itself@20':>10} {'anywhere':>9}"
+        )
         for name, synonyms in (("none", no_synonyms), ("built in", built_in_synonyms)):
             with synonyms():
                 report(name, asked, answer(tenant_id, first, asked), titles if options.misses else ())
@@ -131,7 +133,9 @@ def outcome(search: Callable[[str, int], tuple[list[int], int]], case: Case) -> 
 
 
 def report(
-    synonyms: str, asked: Mapping[str, Sequence[Case]], found: Mapping[str, Sequence[tuple[Case, Outcome]]],
+    synonyms: str,
+    asked: Mapping[str, Sequence[Case]],
+    found: Mapping[str, Sequence[tuple[Case, Outcome]]],
     titles: Sequence[Title],
 ) -> None:
     """Print a line for each kind of question, and below it the misses if the titles are given."""

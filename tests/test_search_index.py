@@ -14,8 +14,10 @@ from tests.writing import item
 from django.core.management import call_command
 from apps.work_orders.models import WorkOrder
 
+
 def ask(owner, text, *kinds):
     return search(owner.pk, Question(text, kinds, 100))
+
 
 def test_stale_in_transaction(demo: Tenant) -> None:
     order = factories.work_order(demo, title="aardvark")
@@ -25,6 +27,7 @@ def test_stale_in_transaction(demo: Tenant) -> None:
     assert ask(demo, "aardvark").total == 0
     assert ask(demo, "quokka").total == 1
 
+
 @pytest.mark.django_db(transaction=True)
 def test_stale_highlights(demo: Tenant) -> None:
     order = factories.work_order(demo, title="pump seal")
@@ -33,12 +36,14 @@ def test_stale_highlights(demo: Tenant) -> None:
     order.save()
     assert "".join(f.text for f in ask(demo, "pump").hits[0].highlights[0].fragments) == "SEAL, pump!"
 
+
 def test_update_fields(demo: Tenant) -> None:
     order = factories.work_order(demo, title="aardvark")
     order.title = "quokka"
     order.description = "wombat"
     order.save(update_fields=["title"])
     assert not any(drift(demo.pk)), drift(demo.pk)
+
 
 def test_missing_words(demo: Tenant) -> None:
     order = factories.work_order(demo, title="aardvark quokka")
@@ -47,6 +52,7 @@ def test_missing_words(demo: Tenant) -> None:
         c.execute("DELETE FROM search_word WHERE tenant_id = %s AND text='quokka'", [demo.pk])
     print(drift(demo.pk))
 
+
 def test_missing_option(demo: Tenant) -> None:
     models.QuerySet(WorkOrder).bulk_create([WorkOrder(tenant=demo, serial=77, title="aardvark", version=1)])
     factories.work_order(demo, title="quokka")
@@ -54,9 +60,11 @@ def test_missing_option(demo: Tenant) -> None:
     call_command("rebuild_search_index", missing=True)
     assert not any(drift(demo.pk)), drift(demo.pk)
 
+
 def test_long_mark() -> None:
-    print(Marker(["x"*40], []).highlight("a", "aaa "+"x"*300))
-    assert any(f.match for f in Marker(["x"*40], []).highlight("a", "aaa "+"x"*300).fragments)
+    print(Marker(["x" * 40], []).highlight("a", "aaa " + "x" * 300))
+    assert any(f.match for f in Marker(["x" * 40], []).highlight("a", "aaa " + "x" * 300).fragments)
+
 
 @pytest.mark.django_db(transaction=True)
 def test_facets(demo: Tenant) -> None:

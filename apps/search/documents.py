@@ -17,12 +17,11 @@ WITH given AS (
 changed AS (
     UPDATE search_document d
     SET merged = CASE WHEN d.pending THEN d.merged ELSE d.words END, words = g.words, pending = true
-    FROM given g WHERE d.tenant_id = %(tenant)s AND d.kind = g.kind AND d.entity_id = g.key
-        AND d.words IS DISTINCT FROM g.words
+    FROM given g WHERE d.tenant_id = %(tenant)s AND d.kind = g.kind AND d.entity_id = g.key AND {touched}
 ),
 added AS (
     INSERT INTO search_document (tenant_id, kind, entity_id, words, merged, pending)
-    SELECT %(tenant)s, g.kind, g.key, g.words, '{}', {pending} FROM given g
+    SELECT %(tenant)s, g.kind, g.key, g.words, '{{}}', {pending} FROM given g
     WHERE NOT EXISTS (
         SELECT FROM search_document d WHERE d.tenant_id = %(tenant)s AND d.kind = g.kind AND d.entity_id = g.key
     ) ORDER BY g.place
@@ -38,6 +37,10 @@ OVERWRITE: Final = """UPDATE SET words = EXCLUDED.words, pending = true,
 """What becomes of a document that somebody else has added meanwhile."""
 
 LEAVE: Final = "NOTHING"
+EVERY: Final = "true"
+"""Which documents are written: also those whose words stay, for results show the text that has changed."""
+
+DIFFERING: Final = "d.words IS DISTINCT FROM g.words"
 MANY: Final = 250
 """From so many pending documents on, they are merged: each search reads all that are pending."""
 
@@ -76,18 +79,17 @@ def _weighted(model: Any) -> tuple[tuple[str, str], ...]:
     return tuple((weight, name) for weight in ("a", "b", "c") for name in getattr(declared, weight))
 
 
-def write(
-    tenant_id: int, contributions: Sequence[Contribution], *, on_conflict: str = OVERWRITE, pending: bool = True
-) -> bool:
+def write(tenant_id: int, contributions: Sequence[Contribution], *, afresh: bool = False, pending: bool = True) -> bool:
     """Write what entities contribute now; tell whether so many documents are pending that they should be merged.
 
-    The documents of new entities are numbered in the order given. They are not `pending` for who goes on to write all
-    postings anew.
+    The documents of new entities are numbered in the order given. Whoever builds the index anew, `afresh`, yields to
+    those who change entities, and goes on to write all postings if new documents are not `pending`.
     """
     kinds, keys, found = zip(*contributions, strict=True) if contributions else ((), (), ())
     values: dict[str, Any] = {"kinds": list(kinds), "keys": list(keys), "words": list(map(" ".join, found))}
     with connection.cursor() as cursor:
-        statement = WRITE.replace("{conflict}", on_conflict).replace("{pending}", str(pending))
+        conflict, touched = (LEAVE, DIFFERING) if afresh else (OVERWRITE, EVERY)
+        statement = WRITE.format(conflict=conflict, touched=touched, pending=pending)
         cursor.execute(statement, {**values, "tenant": tenant_id, "many": MANY})
         (before,) = cursor.fetchone()
     return bool(before + len(contributions) >= MANY)

@@ -60,12 +60,12 @@ def _fragments(text: str, spans: list[tuple[int, int]]) -> Iterable[Fragment]:
     first, last = _window(text, spans[0][0])
     at, lead = first, ELLIPSIS if first else ""
     for start, end in spans:
-        if end > last:
+        if start >= last:
             break
         if lead or start > at:
             yield Fragment(lead + text[at:start], match=False)
-        yield Fragment(text[start:end], match=True)
-        at, lead = end, ""
+        at, lead = min(end, last), ""
+        yield Fragment(text[start:at], match=True)
     rest = text[at:last] + (ELLIPSIS if last < len(text) else "")
     if rest:
         yield Fragment(rest, match=False)

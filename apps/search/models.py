@@ -102,6 +102,7 @@ class Index(models.Model):
 
     tenant = models.OneToOneField("accounts.Tenant", models.CASCADE, primary_key=True, related_name="+")
     state = models.UUIDField()
+    built_at = models.DateTimeField(null=True, help_text="When it was last built from all that there was.")
 
     objects = TenantManager["Index"]()
 

@@ -14,7 +14,7 @@ from psycopg import sql
 from pyroaring import BitMap
 
 from .declaration import searched_models
-from .documents import LEAVE, Contribution, contribution_of, write
+from .documents import Contribution, contribution_of, write
 from .merging import hold_merges, mark_changed
 from .postings import Changes, Place, ask, run, write_all
 from .snapshots import snapshot
@@ -37,7 +37,7 @@ SELECT d.kind, d.entity_id, d.words FROM search_document d JOIN unnest(%s::text[
 ON d.kind = g.kind AND d.entity_id = g.key WHERE d.tenant_id = %s
 """
 POSTINGS: Final = """
-SELECT p.weight, w.text, p.chunk, p.numbers FROM search_posting p
+SELECT p.weight, coalesce(w.text, p.word_id::text), p.chunk, p.numbers FROM search_posting p
 LEFT JOIN search_word w ON w.tenant_id = p.tenant_id AND w.id = p.word_id
 WHERE p.tenant_id = %s
 """
@@ -80,8 +80,8 @@ def drift(tenant_id: int, tick: Tick = lambda _: None) -> Drift:
 
 
 def is_built(tenant_id: int) -> bool:
-    """Tell whether a tenant's postings have ever been written."""
-    return bool(ask("SELECT FROM search_index WHERE tenant_id = %s", tenant_id))
+    """Tell whether a tenant's index has ever been built from all that there was."""
+    return bool(ask("SELECT FROM search_index WHERE tenant_id = %s AND built_at IS NOT NULL", tenant_id))
 
 
 def count_entities(tenant_id: int) -> int:
@@ -92,7 +92,7 @@ def count_entities(tenant_id: int) -> int:
 @transaction.atomic
 def _rewrite(tenant_id: int, keys: Sequence[Key], *, pending: bool) -> None:
     run(LOCK, *_columns(keys), tenant_id)
-    write(tenant_id, _contributions(tenant_id, keys), on_conflict=LEAVE, pending=pending)
+    write(tenant_id, _contributions(tenant_id, keys), afresh=True, pending=pending)
 
 
 @transaction.atomic
@@ -103,6 +103,7 @@ def _rebuild_postings(tenant_id: int) -> None:
     run("DELETE FROM search_word WHERE tenant_id = %s", tenant_id)
     write_all(tenant_id, bitmaps)
     mark_changed(tenant_id)
+    run("UPDATE search_index SET built_at = now() WHERE tenant_id = %s", tenant_id)
 
 
 def _derived(tenant_id: int) -> dict[Place, BitMap]:

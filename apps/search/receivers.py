@@ -1,6 +1,6 @@
 """Who listens: every change of what an entity contributes writes its document in the same transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ from django.db.models.signals import post_delete, post_save
 from apps.lifecycle.signals import CREATE, Change, ChangeSet, entities_changed
 
 from .declaration import searched_of
-from .documents import Contribution, contribution, write
+from .documents import Contribution, contribution, contribution_of, write
 from .merging import merge
 
 
@@ -32,7 +32,7 @@ def index_save(sender: Any, instance: Any, created: bool, update_fields: Any = N
     if searched_of(sender):
         action = CREATE if created else ""
         if _is_told(sender, Change(instance, action, instance.changes(update_fields))):
-            _index([instance])
+            _write(instance.tenant_id, [contribution_of(sender, instance.pk, _saved(instance, update_fields))])
 
 
 def index_delete(sender: Any, instance: Any, **_: Any) -> None:
@@ -45,6 +45,15 @@ def _is_told(model: type[models.Model], change: Change) -> bool:
     declared = searched_of(model)
     assert declared is not None
     return change.action == CREATE or not set(declared.columns).isdisjoint(each.field for each in change.fields)
+
+
+def _saved(instance: Any, update_fields: Collection[str] | None) -> list[Any]:
+    """Return what the row holds in the columns that are searched: what was not saved, it held before."""
+    held = {} if update_fields is None else instance.loaded()
+    return [
+        held[column] if column in held and column not in (update_fields or ()) else getattr(instance, column)
+        for column in instance.search.columns
+    ]
 
 
 def _index(entities: Sequence[Any]) -> None:
