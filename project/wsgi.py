@@ -1,5 +1,6 @@
 """The WSGI application that the server runs."""
 
+import gc
 import os
 
 from django.core.wsgi import get_wsgi_application
@@ -8,3 +9,5 @@ from project.stack import roomy
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 application = roomy(get_wsgi_application())
+gc.collect()
+gc.freeze()  # what is loaded by now stays: to look through it again and again for garbage costs tens of milliseconds

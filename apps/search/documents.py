@@ -69,7 +69,7 @@ def contribution_of(model: Any, key: int, values: Sequence[Any]) -> Contribution
         if name == NUMBER:  # its digits are found by the serial
             found.add(f"{NUMBERED}:{fold(model.number_prefix)}")
         elif value:
-            found.update([f"{weight}:{word}" for word in words(value)])
+            found |= words(value, f"{weight}:")
     return Contribution(model.__name__, key, sorted(found))
 
 

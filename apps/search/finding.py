@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from django.db import connection
+from psycopg import Cursor
+from psycopg.pq import Format
 from pyroaring import BitMap
 
 from .asking import Alternative, Asked, Term
@@ -104,12 +106,20 @@ class Index:
     def _read_postings(self, tenant_id: int, names: dict[int, str]) -> None:
         """Read the postings of these words; of a document that is pending, they tell what is out of date."""
         found: defaultdict[Entry, list[BitMap]] = defaultdict(list)
-        with connection.cursor() as cursor:
-            cursor.execute(POSTINGS, [tenant_id, list(names)])
-            for key, weight, numbers in cursor:
-                found[Entry(weight, names[key])].append(BitMap.deserialize(bytes(numbers)))
+        for key, weight, numbers in _binary(POSTINGS, tenant_id, list(names)):
+            found[Entry(weight, names[key])].append(BitMap.deserialize(numbers))
         for entry, chunks in found.items():
             self._postings[entry] |= BitMap.union(*chunks) - self._pending
+
+
+def _binary(statement: str, *values: Any) -> list[Any]:
+    """Run a statement and return its rows, sent as they are stored: as text, each byte would come as two digits."""
+    with connection.cursor() as cursor:
+        # Django's own cursors put the values into the statement, and such statements are answered in text.
+        cursor.cursor = raw = Cursor(connection.connection)
+        raw.format = Format.BINARY
+        cursor.execute(statement, values)
+        return raw.fetchall()
 
 
 def _candidates(tenant_id: int, asked: list[Asked], others: list[str]) -> list[tuple[int, str, str]]:

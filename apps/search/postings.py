@@ -3,7 +3,6 @@
 from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -62,10 +61,14 @@ BEGINNINGS: Final = (1, 2)
 
 def entries(kind: str, words: Iterable[str]) -> set[Entry]:
     """Return under which entries a document with these words is listed; a document without words under none."""
-    found: set[Entry] = set()
-    for weighted in words:
-        found.update(_entries(weighted))
+    found = {entry for weighted in words for entry in entries_of(weighted)}
     return found | {kind_entry(kind)} if found else found
+
+
+def entries_of(weighted: str) -> tuple[Entry, ...]:
+    """Return under which entries a document is listed for one of its words, which has its weight before it."""
+    weight, _, word = weighted.partition(":")
+    return Entry(weight, word), *(Entry(weight, beginning(word[:length])) for length in BEGINNINGS)
 
 
 def kind_entry(kind: str) -> Entry:
@@ -78,18 +81,12 @@ def beginning(letters: str) -> str:
     return f"{letters}*"
 
 
-@lru_cache(maxsize=200_000)
-def _entries(weighted: str) -> tuple[Entry, ...]:
-    weight, _, word = weighted.partition(":")
-    return Entry(weight, word), *(Entry(weight, beginning(word[:length])) for length in BEGINNINGS)
-
-
 def _numbers() -> "array[int]":
     return array("I")  # a list of Python's integers would take nine times the memory
 
 
-Listed = defaultdict[Entry, "array[int]"]
-"""Documents by entry."""
+Listed = defaultdict[int, "array[int]"]
+"""Documents by the place of their entry in the list of all entries."""
 
 
 def _listed() -> Listed:
@@ -101,21 +98,39 @@ class Changes:
 
     def __init__(self) -> None:
         """Start with none."""
+        self._entries: dict[Entry, int] = {}
+        self._known: dict[str, tuple[int, ...]] = {}
         self._added: defaultdict[int, Listed] = defaultdict(_listed)
         self._removed: defaultdict[int, Listed] = defaultdict(_listed)
 
     def move(self, number: int, kind: str, before: Collection[str], after: Collection[str]) -> None:
         """List a document under what it contributes now, and no longer under what it did."""
-        old, new = entries(kind, before), entries(kind, after)
+        old, new = self._of(kind, before), self._of(kind, after)
         _append(self._added, number, new - old)
         _append(self._removed, number, old - new)
+
+    def _of(self, kind: str, words: Collection[str]) -> set[int]:
+        """Return the entries of a document by their places: numbers are compared much faster than entries."""
+        if not words:
+            return set()
+        found = {self._place(kind_entry(kind))}
+        for weighted in words:
+            known = self._known.get(weighted)
+            if known is None:
+                known = self._known[weighted] = tuple(map(self._place, entries_of(weighted)))
+            found.update(known)
+        return found
+
+    def _place(self, entry: Entry) -> int:
+        return self._entries.setdefault(entry, len(self._entries))
 
     def places(self) -> Iterator[tuple[Place, BitMap, BitMap]]:
         """Yield each row of the postings that changes, what is added to it and what removed from it."""
         for chunk in sorted({*self._added, *self._removed}):
             added, removed = self._added[chunk], self._removed[chunk]
-            for entry in sorted({*added, *removed}):
-                yield Place(*entry, chunk), BitMap(added.get(entry, ())), BitMap(removed.get(entry, ()))
+            for entry, place in self._entries.items():
+                if place in added or place in removed:
+                    yield Place(*entry, chunk), BitMap(added.get(place, ())), BitMap(removed.get(place, ()))
 
     def write(self, tenant_id: int) -> None:
         """Write the changes."""
@@ -134,11 +149,11 @@ def write_all(tenant_id: int, bitmaps: dict[Place, BitMap]) -> None:
         _write(tenant_id, ids, {place: bitmaps[place] for place in places[start : start + BATCH]})
 
 
-def _append(listed: defaultdict[int, Listed], number: int, found: set[Entry]) -> None:
-    if found:
+def _append(listed: defaultdict[int, Listed], number: int, places: set[int]) -> None:
+    if places:
         chunk = listed[number >> CHUNK_BITS]
-        for entry in found:
-            chunk[entry].append(number)
+        for place in places:
+            chunk[place].append(number)
 
 
 def _word_ids(tenant_id: int, words: Sequence[str]) -> dict[str, int]:

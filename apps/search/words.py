@@ -78,17 +78,17 @@ def tokens(text: str) -> Iterator[Token]:
         yield from chunk.joined
 
 
-def words(text: str) -> set[str]:
-    """Return the distinct words of a text."""
+def words(text: str, before: str = "") -> set[str]:
+    """Return the distinct words of a text, each with what is to stand before it."""
     found: set[str] = set()
     for piece in text[:LONGEST_TEXT].split():
-        found |= _words_of(piece)
+        found |= _words_of(piece, before)
     return found
 
 
 @lru_cache(maxsize=100_000)
-def _words_of(piece: str) -> frozenset[str]:
-    return frozenset(token.word for token in tokens(piece))
+def _words_of(piece: str, before: str) -> frozenset[str]:
+    return frozenset(before + token.word for token in tokens(piece))
 
 
 def is_code(word: str) -> bool:
