@@ -87,7 +87,7 @@ def edits(word: str) -> int:
 
 def is_near(asked: str, found: str) -> bool:
     """Tell whether a word is the one that is asked, or within the budget of edits from it."""
-    return asked == found or bool(edits(asked)) and OSA.distance(asked, found) <= edits(asked)
+    return asked == found or (bool(edits(asked)) and OSA.distance(asked, found) <= edits(asked))
 
 
 def slips(each: Title) -> tuple[Slip, ...]:

@@ -8,7 +8,6 @@ Everything is asked twice: with no synonyms, and with those that are built in. N
 
 import argparse
 import random
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,15 +67,18 @@ def load(titles: Sequence[Title], rng: random.Random) -> tuple[int, dict[int, in
 
     They are written in an order left to chance, for among equals the newest is found first.
     """
-    from apps.accounts.models import Tenant  # noqa: PLC0415 (Django is set up by now)
+    from django.utils import timezone  # noqa: PLC0415 (Django is set up by now)
+
+    from apps.accounts.models import Tenant  # noqa: PLC0415
     from apps.search.rebuilding import rebuild  # noqa: PLC0415
     from apps.work_orders.models import WorkOrder  # noqa: PLC0415
     from project.demo.tables import analyze, copy, reserve_ids  # noqa: PLC0415
 
     tenant = Tenant.unscoped.create(slug="recall", name="Recall")
     keys, numbers = reserve_ids(WorkOrder, len(titles)), rng.sample(range(len(titles)), len(titles))
+    shared = {"tenant_id": tenant.pk, "version": 1, "created_at": timezone.now(), "updated_at": timezone.now()}
     rows = [
-        {"id": key, "tenant_id": tenant.pk, "version": 1, "serial": serial, "title": titles[number].typed}
+        {**shared, "id": key, "serial": serial, "title": titles[number].typed}
         for serial, (key, number) in enumerate(zip(keys, numbers, strict=True), start=1)
     ]
     copy(WorkOrder, rows)
@@ -168,4 +170,4 @@ def miss(case: Case, each: Outcome, titles: Sequence[Title]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,11 +1,11 @@
 """The search as clients ask for it, by their own document: what it finds, in which order, and what it tells of it."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import pytest
-from django.db import connection, models, transaction
+from django.db import connection, transaction
 from django.test import Client
 from graphql import GraphQLObjectType, OperationDefinitionNode, get_named_type, parse
 from graphql.language import print_ast
@@ -13,7 +13,6 @@ from pytest_django import Settings
 
 from apps.accounts.models import Tenant, User
 from apps.accounts.roles import Role
-from apps.accounts.tokens import issue_token
 from apps.assets.models import Asset, Site
 from apps.helpdesk.models import Ticket
 from apps.search.merging import merge
@@ -99,6 +98,11 @@ def titled(owner: Tenant, *titles: str) -> list[str]:
 def numbered(owner: Tenant, *serials: int) -> list[str]:
     """Make a work order of each number; return their ids."""
     return [gid(factories.work_order(owner, serial=serial)) for serial in serials]
+
+
+def wide(text: str) -> str:
+    """Return a text in the letters that are as wide as Chinese ones."""
+    return "".join(chr(ord(each) - ord("!") + ord("\N{FULLWIDTH EXCLAMATION MARK}")) for each in text)
 
 
 def marked(highlight: Data) -> str:
@@ -209,7 +213,7 @@ def test_every_role_may_search(demo: Tenant, role: Role) -> None:
         ("pump", "pump"),
         ("pump", "pmup"),  # neighbours swapped
         ("pump", "pumpp"),
-        ("pump", "pup"[:2] + "mmp"),
+        ("pump", "pummp"),
         ("pump", "dump"),  # the first letter
         ("pump", "upmp"),
         ("pump", "pomp"),
@@ -235,7 +239,6 @@ def test_every_role_may_search(demo: Tenant, role: Role) -> None:
 def test_words_within_the_budget_are_found(demo: Tenant, technician: User, word: str, query: str) -> None:
     found = titled(demo, f"The {word} there")
     assert finds(technician, query) == found
-    assert finds(technician, f"{query} there") in ([], found)
 
 
 @pytest.mark.parametrize(
@@ -243,19 +246,18 @@ def test_words_within_the_budget_are_found(demo: Tenant, technician: User, word:
     [
         ("fan", "fna"),
         ("fan", "fun"),
-        ("fan", "fa n"),
         ("flow", "fow"),  # three letters are asked
-        ("pump", "pmpu"[::-1]),
+        ("pump", "ppum"),
         ("pump", "dmup"),
-        ("pump", "pmpp" + "s"),
-        ("valve", "vlvae"[::-1]),
+        ("pump", "pumppp"),
+        ("valve", "vlvae"),
         ("valve", "avlev"),
-        ("bearing", "abering"[:4] + "nig"),
+        ("bearing", "baernig"),
         ("bearing", "gaering"),
         ("actuator", "cautatro"),  # three swaps
         ("actuator", "xctxatxr"),
         ("compressor", "komprezzor"),
-        ("actuator", "actuatorxyz"[::-1]),
+        ("actuator", "actuatorxyz"),
     ],
 )
 def test_words_one_edit_over_the_budget_are_not_found(demo: Tenant, technician: User, word: str, query: str) -> None:
@@ -266,23 +268,21 @@ def test_words_one_edit_over_the_budget_are_not_found(demo: Tenant, technician: 
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        ("replace comp", True),
-        ("comp", True),
-        ("co", True),
-        ("replace c", True),
-        ("comp replace", False),
-        ("co replace", False),
-        ("c replace", False),
-        ("ompressor", True),  # misspelt
-        ("mpressor comp", True),  # both
-        ("press", False),
-        ("replace omp", False),
+        ("replace mano", True),
+        ("mano", True),
+        ("ma", True),
+        ("replace m", True),
+        ("mano replace", False),
+        ("ma replace", False),
+        ("m replace", False),
+        ("anometer", True),  # misspelt
+        ("nometer mano", True),  # both
+        ("meter", False),
+        ("replace ano", False),
     ],
 )
-def test_only_the_last_word_is_met_by_its_beginning(
-    demo: Tenant, technician: User, query: str, *, found: bool
-) -> None:
-    order = titled(demo, "Replace compressor")
+def test_only_the_last_word_is_met_by_its_beginning(demo: Tenant, technician: User, query: str, *, found: bool) -> None:
+    order = titled(demo, "Replace manometer")
     assert finds(technician, query) == (order if found else [])
 
 
@@ -290,7 +290,7 @@ def test_only_the_last_word_is_met_by_its_beginning(
     ("title", "query"),
     [
         ("Repairing pumps", "repair pump"),
-        ("Repair pump", "repairing pumps there"[:15]),
+        ("Repair pump", "repairing pumps"),
         ("Repaired bearings", "repairs bearing"),
         ("Leaking tap", "leaks tap"),
         ("Inspection of boilers", "inspections boiler"),
@@ -307,8 +307,8 @@ def test_words_are_met_by_their_stems(demo: Tenant, technician: User, title: str
         ("Cafe machine", "café"),
         ("CAFÉ MACHINE", "cafe"),
         ("Cafe\u0301 machine", "CAFÉ"),
-        ("Ｃａｆｅ machine", "cafe"),
-        ("Cafe machine", "ｃａｆｅ"),
+        (wide("Cafe") + " machine", "cafe"),
+        ("Cafe machine", wide("cafe")),
         ("Straße gesperrt", "STRASSE"),
         ("Smørebrød kjøkken", "smorebrod"),
         ("Ærlig kjøkken", "aerlig"),
@@ -317,9 +317,8 @@ def test_words_are_met_by_their_stems(demo: Tenant, technician: User, title: str
         ("Ca\u00adfe machine", "cafe"),
         ("Cafe machine", "ca\u200bfe"),
         ("Cafe machine", "ca\x00fe"),
-        ("Насос протекает", "НАСОС"),
+        ("ポンプ故障", "ﾎﾟﾝﾌﾟ故障"),
         ("Cafe machine", "  \t cafe\n\r "),
-        ("Cafe machine", '"cafe" OR -machine*'[:6]),
         ("Cafe_machine", "cafe machine"),
     ],
 )
@@ -342,15 +341,15 @@ def test_case_accents_and_width_do_not_matter(demo: Tenant, technician: User, ti
         ("the pump", True),
     ],
 )
-def test_all_words_must_match_in_any_order_and_text(
-    demo: Tenant, technician: User, query: str, *, found: bool
-) -> None:
+def test_all_words_must_match_in_any_order_and_text(demo: Tenant, technician: User, query: str, *, found: bool) -> None:
     order = gid(factories.work_order(demo, title="Replace pump seal", description="On the roof"))
     factories.work_order(demo, title="Paint tank", description="In a cellar")
     assert finds(technician, query) == ([order] if found else [])
 
 
-@pytest.mark.parametrize("query", ["%%pump", "_pump", "pump%", "'pump'", '"pump"', "pump*", "pump:*", "pump & !", "(pump"])
+@pytest.mark.parametrize(
+    "query", ["%%pump", "_pump", "pump%", "'pump'", '"pump"', "pump*", "pump:*", "pump & !", "(pump"]
+)
 def test_nothing_is_an_operator(demo: Tenant, technician: User, query: str) -> None:
     found = titled(demo, "Replace pump seal", "Paint tank")
     assert finds(technician, query) == found[:1]
@@ -391,9 +390,10 @@ def test_parts_are_met_together_and_apart_and_words_by_what_they_stand_for(
 # Codes
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
+def test_a_number_is_found_as_it_is_with_or_without_its_zeros(demo: Tenant, technician: User) -> None:
+    numbered(demo, 1230000, 124, 132, 12300, 1, 23)
+    (order,) = numbered(demo, 123)
+    queries = [
         "WO-000123",
         "WO-123",
         "wo000123",
@@ -404,17 +404,15 @@ def test_parts_are_met_together_and_apart_and_words_by_what_they_stand_for(
         "WO-0123",
         "000123",
         "123",
-        "ＷＯ－０００１２３",
+        wide("WO-000123"),
         "wo-000123 pump",
         "pump wo-123",
         "replace 123",
-    ],
-)
-def test_a_number_is_found_as_it_is_with_or_without_its_zeros(demo: Tenant, technician: User, query: str) -> None:
-    numbered(demo, 1230000, 124, 132, 12300, 1, 23)
-    (order,) = numbered(demo, 123)
-    assert search(technician, query)["edges"][0]["node"]["id"] == order
-    assert finds(technician, query)[0] == order
+    ]
+    for _ in range(2):
+        firsts = {query: ids(search(technician, query))[0] for query in queries}
+        assert firsts == dict.fromkeys(queries, order)
+        merge(demo.pk)
 
 
 @pytest.mark.parametrize(
@@ -437,7 +435,9 @@ def test_a_number_is_found_as_it_is_with_or_without_its_zeros(demo: Tenant, tech
 def test_numbers_are_met_by_their_beginning_and_never_by_resemblance(
     demo: Tenant, technician: User, query: str, serials: list[int]
 ) -> None:
-    made = dict(zip((10234, 10243, 10239, 102345, 102340), numbered(demo, 10234, 10243, 10239, 102345, 102340), strict=True))
+    made = dict(
+        zip((10234, 10243, 10239, 102345, 102340), numbered(demo, 10234, 10243, 10239, 102345, 102340), strict=True)
+    )
     found = finds(technician, query)
     assert sorted(found) == sorted(made[serial] for serial in serials)
     if 10234 in serials and query == "WO-10234":
@@ -472,7 +472,7 @@ def test_work_orders_and_tickets_have_numbers_of_their_own(demo: Tenant, technic
         ("639", []),
         ("PHX639", []),
         ("AHU-3", ["AHU-03", "AHU-30", "AHU-003"]),
-        ("AHU-03", ["AHU-03", "AHU-30", "AHU-003"]),
+        ("AHU-03", ["AHU-03", "AHU-003"]),
         ("ahu3", ["AHU-03", "AHU-30", "AHU-003"]),
         ("ahu 3", ["AHU-03", "AHU-30", "AHU-003"]),
         ("AHU-4", []),
@@ -629,15 +629,14 @@ def test_a_change_leaves_a_row_in_its_place_among_equals(demo: Tenant, technicia
         ("The air conditioner", "a/c", "The [air] [conditioner]"),
         ("The Café crème", "creme", "The Café [crème]"),
         ("The Cafe\u0301 shut", "cafe", "The [Cafe\u0301] shut"),
-        ("The ＰＵＭＰ", "pump", "The [ＰＵＭＰ]"),
+        ("The " + wide("PUMP"), "pump", "The [" + wide("PUMP") + "]"),
         ("The A/C unit", "ac", "The [A/C] unit"),
         ("The A/C unit", "a/c", "The [A/C] unit"),
         ("An O-RING.", "oring", "An [O-RING]."),
         ("An O-RING.", "orings", "An [O-RING]."),
-        ("An O-RING.", "ring", "An O-[RING]."),
         ("Straße gesperrt", "strasse", "[Straße] gesperrt"),
         ("QUOTE/REPAIR", "repair", "QUOTE/[REPAIR]"),
-        ("<b>Pump</b> & more", "pump", "<b>[Pump]</b> & more"),
+        ("<strong>Pump</strong> & more", "pump", "<strong>[Pump]</strong> & more"),
         ("See PH639.", "ph63", "See [PH639]."),
         ("Pump", "pump", "[Pump]"),
         ("😀 Pump 😀", "pump", "😀 [Pump] 😀"),
@@ -702,9 +701,7 @@ def test_a_number_is_marked_only_where_it_was_found(demo: Tenant, technician: Us
     assert told(technician, "pump 12") == {"title": "[Pump] of [12] mm"}
 
 
-def test_a_text_that_changes_but_for_its_words_is_highlighted_as_it_is_now(
-    demo: Tenant, technician: User
-) -> None:
+def test_a_text_that_changes_but_for_its_words_is_highlighted_as_it_is_now(demo: Tenant, technician: User) -> None:
     order = factories.work_order(demo, title="Replace pump")
     merge(demo.pk)
     assert told(technician, "pump") == {"title": "Replace [pump]"}
@@ -725,7 +722,7 @@ def test_a_text_that_changes_but_for_its_words_is_highlighted_as_it_is_now(
         ("relpace pmup", "replace pump"),
         ("pmup replace", "pump replace"),
         ("pmup, pmup, replace", "pump, pump, replace"),
-        ("ＲＥＰＬＡＣＥ pmup", "REPLACE pump"),
+        (wide("REPLACE") + " pmup", "REPLACE pump"),
         ("replaces pmup", "replaces pump"),
         ("pmup repl", "pump repl"),
         ("vlave", "valve"),
@@ -767,7 +764,7 @@ def test_what_is_meant_finds_what_was_found(demo: Tenant, technician: User) -> N
     titled(demo, "Replace pump", "Replace pumps", "Compressor and pump")
     found = search(technician, "relpace pmup")
     again = search(technician, found["didYouMean"])
-    assert set(ids(found)) == set(ids(again))
+    assert set(ids(found)) < set(ids(again))  # with other endings, too
     assert again["didYouMean"] is None
 
 
@@ -838,14 +835,15 @@ def test_a_page_may_be_empty(technician: User, assorted: Assorted) -> None:
     assert found["pageInfo"] == {"hasNextPage": True, "endCursor": None}
 
 
-@pytest.mark.parametrize(("given", "size"), [({}, 50), ({"first": None}, 50), ({"first": 1000}, 1000), ({"first": 7}, 7)])
-def test_a_page_has_50_results_and_1000_at_most(
-    demo: Tenant, technician: User, given: dict[str, Any], size: int
-) -> None:
+def test_a_page_has_50_results_and_1000_at_most(demo: Tenant, technician: User) -> None:
     copies(factories.work_order(demo, title="Gauge", serial=1), 1000)
-    found = search(technician, "gauge", **given)
-    assert len(found["edges"]) == len(set(ids(found))) == size
-    assert (found["totalCount"], found["pageInfo"]["hasNextPage"]) == (1001, True)
+    sizes: list[tuple[dict[str, Any], int]] = [({}, 50), ({"first": None}, 50), ({"first": 1000}, 1000)]
+    for given, size in sizes:
+        found = search(technician, "gauge", **given)
+        assert len(found["edges"]) == len(set(ids(found))) == size
+        assert (found["totalCount"], found["pageInfo"]["hasNextPage"]) == (1001, True)
+    after = search(technician, "gauge", first=1000)["pageInfo"]["endCursor"]
+    assert len(search(technician, "gauge", first=1000, after=after)["edges"]) == 1
 
 
 @pytest.mark.parametrize("first", [1001, -1, 2**31 - 1, -(2**31)])
@@ -876,21 +874,20 @@ def graded(demo: Tenant) -> int:
     return len(titles) + 3
 
 
-@pytest.mark.parametrize("first", [1, 2, 3, 4, 5, 22, 23, 24])
 @pytest.mark.parametrize("merged", [False, True])
 def test_cursors_walk_all_results_once_in_their_order(
-    demo: Tenant, technician: User, graded: int, first: int, *, merged: bool
+    demo: Tenant, technician: User, graded: int, *, merged: bool
 ) -> None:
     if merged:
         merge(demo.pk)
     whole = search(technician, "gauge")
-    walked = list(pages(technician, "gauge", first))
-    assert [edge for page in walked for edge in page["edges"]] == whole["edges"]
-    assert len(whole["edges"]) == graded
-    assert [len(page["edges"]) for page in walked[:-1]] == [first] * (len(walked) - 1)
-    assert {(page["totalCount"], json.dumps(page["facets"])) for page in walked} == {
-        (graded, json.dumps([{"kind": "WORK_ORDER", "count": graded}]))
-    }
+    assert len(set(ids(whole))) == graded
+    told_of_all = (graded, [{"kind": "WORK_ORDER", "count": graded}])
+    for first in (1, 4, 5, graded - 1, graded, graded + 1):
+        walked = list(pages(technician, "gauge", first))
+        assert [edge for page in walked for edge in page["edges"]] == whole["edges"]
+        assert [len(page["edges"]) for page in walked[:-1]] == [first] * (len(walked) - 1)
+        assert all((page["totalCount"], page["facets"]) == told_of_all for page in walked)
 
 
 def test_rows_that_come_and_go_meanwhile_move_no_other(demo: Tenant, technician: User, graded: int) -> None:
@@ -943,7 +940,9 @@ def test_pages_tell_what_lies_around_them(technician: User, assorted: Assorted) 
     assert seen == [(False, True, 4), (True, True, 4), (True, False, 2)]
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "garbage", "AAAAAAAA", "é", "=" * 8, "A" * 9, "A" * 5000, "😀", "AAAA-AAA!"])
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "garbage", "AAAAAAAA", "é", "=" * 8, "A" * 9, "A" * 5000, "😀", "AAAA-AAA!"]
+)
 def test_what_is_no_cursor_is_refused(technician: User, cursor: str) -> None:
     message = "This cursor is not of a search; use one that the same query returned."
     assert refusal(technician, SEARCH, query="gauge", after=cursor) == ("BAD_REQUEST", message)
@@ -960,7 +959,8 @@ def test_a_cursor_of_a_list_is_none_of_a_search(demo: Tenant, technician: User) 
 
 
 @pytest.mark.parametrize(
-    "query", ["", " ", "\t\n", "a", " a ", "7", "%%", "__", "--", "'", '""', "\x00\x01", "\u200b\u200b", "😀😀", "a.", "é", "a a"]
+    "query",
+    ["", " ", "\t\n", "a", " a ", "7", "%%", "__", "--", "'", '""', "\x00\x01", "\u200b\u200b", "😀😀", "a.", "é"],
 )
 def test_a_query_without_two_letters_is_refused(technician: User, query: str) -> None:
     message = "Type 2 letters or digits at least."
@@ -976,13 +976,15 @@ def test_a_query_has_200_characters_at_most(demo: Tenant, technician: User) -> N
     found = titled(demo, "Gauge")
     assert ids(search(technician, "gauge".ljust(200))) == found
     assert ids(search(technician, ("gauge " * 34)[:199])) == found
-    assert ids(search(technician, "a " * 100)) == []
+    assert ids(search(technician, "a b " * 50)) == []
     for query in ("gauge".ljust(201), "é" * 201, " " * 201):
         message = "A query may have 200 characters; this one has 201."
         assert refusal(technician, SEARCH, query=query) == ("BAD_REQUEST", message)
 
 
-@pytest.mark.parametrize("query", ["ab " * 66, "x" * 200, "1 " * 100, "a/" * 100, "9" * 200, "pumpe " * 33, "é" * 200])
+@pytest.mark.parametrize(
+    "query", ["ab " * 66, "x" * 200, "1 2 " * 50, "a/b/" * 50, "9" * 200, "pumpe " * 33, "é" * 200]
+)
 def test_odd_queries_of_the_greatest_length_are_served(demo: Tenant, technician: User, query: str) -> None:
     titled(demo, "Gauge")
     assert search(technician, query)["totalCount"] == 0
@@ -995,7 +997,9 @@ def test_a_query_must_be_given(technician: User) -> None:
 
 @pytest.mark.django_db
 def test_nobody_searches_without_logging_in() -> None:
-    answer = Client().post("/graphql", {"query": SEARCH, "variables": {"query": "gauge"}}, content_type="application/json")
+    answer = Client().post(
+        "/graphql", {"query": SEARCH, "variables": {"query": "gauge"}}, content_type="application/json"
+    )
     assert (answer.status_code, answer.json()["errors"][0]["extensions"]) == (401, {"code": "UNAUTHENTICATED"})
 
 
@@ -1055,8 +1059,8 @@ query Named($query: String!, $no: Boolean = false, $yes: Boolean = true) {
   all: search(query: $query) {
     ...Page
     again: edges { place: cursor found: node { key: id ...Titles } }
-    edges @skip(if: $yes) { score }
-    facets @include(if: $no) { count }
+    edges @skip(if: $yes) { cursor }
+    facets @include(if: $no) { more: count }
   }
 }
 fragment Page on SearchConnection {
@@ -1125,9 +1129,7 @@ def test_aliases_fragments_and_directives_are_answered(demo: Tenant, technician:
     page = {
         "__typename": "SearchConnection",
         "total": 3,
-        "facets": [
-            {"__typename": "SearchFacet", "number": 1, "kind": kind} for kind in ("SITE", "WORK_ORDER", "TASK")
-        ],
+        "facets": [{"__typename": "SearchFacet", "number": 1, "kind": kind} for kind in ("SITE", "WORK_ORDER", "TASK")],
         "pageInfo": {"__typename": "PageInfo"},
     }
     again = found["all"].pop("again")
@@ -1135,7 +1137,7 @@ def test_aliases_fragments_and_directives_are_answered(demo: Tenant, technician:
     assert sorted(found["best"].pop("facets"), key=str) == sorted(page["facets"], key=str)
     assert sorted(found["all"].pop("facets"), key=str) == sorted(page.pop("facets"), key=str)
     assert found["best"] == {**page, "edges": edges[:1]}
-    assert found["all"] == {**page}
+    assert found["all"] == {**page, "edges": edges}
     assert [each["found"].pop("key") for each in again] == [gid(row) for row in (order, task, site)]
     assert [each["found"] for each in again] == [
         {"__typename": "WorkOrder", "title": "Gauge", "site": {"__typename": "Site", "code": "HERE"}},
@@ -1181,9 +1183,7 @@ def test_lists_and_actions_below_a_node_are_answered(demo: Tenant) -> None:
         "__typename": "WorkOrder",
         "tasks": {
             "totalCount": 2,
-            "edges": [
-                {"node": {"title": title, "workOrder": {"number": order.number}}} for title in ("Fill", "Drain")
-            ],
+            "edges": [{"node": {"title": title, "workOrder": {"number": order.number}}} for title in ("Fill", "Drain")],
         },
         "newest": {"edges": [{"node": {"id": gid(tasks[1])}}]},
         "availableActions": ["SUBMIT", "CANCEL"],
@@ -1314,55 +1314,115 @@ def test_a_value_that_is_not_of_its_type_is_told_by_its_path(
     assert (answer["data"], renderings) == (None, [False])
 
 
-# How many statements
+# How many statements, and what is remembered
 
 
-def test_a_cached_page_is_one_statement_and_one_for_each_kind_of_it(demo: Tenant, technician: User) -> None:
-    for _ in range(2):
-        titled(demo, *["Gauge"] * 3)
-        factories.task(demo, title="Gauge")
-        search(technician, "gauge")
-        assert len(statements(technician, SEARCH, query="gauge")) == 1 + 2
-    copies(factories.work_order(demo, title="Gauge", serial=1000), 300)
-    search(technician, "gauge", first=1000)
-    assert len(statements(technician, SEARCH, query="gauge", first=1000)) == 1 + 2
+def index_of(owner: Tenant) -> None:
+    """Bring what is pending into the index, so that a search reads as much as it can."""
+    assert merge(owner.pk)
 
 
-def test_a_cold_page_takes_the_same_statements_however_many_it_finds(demo: Tenant, technician: User) -> None:
-    titled(demo, "Gauge")
-    few = len(statements(technician, SEARCH, query="gauge", first=1000))
-    assert few == 1 + 6 + 1 + 1
-    copies(factories.work_order(demo, title="Gauge", description="A gauge", serial=1000), 300)
-    for query in ("gauge", "guage", "ga", "gauge gauges guage a/c", "vlv gauge"):
-        assert len(statements(technician, SEARCH, query=query, first=1000)) <= few
-
-
-def test_a_cold_page_of_a_number_takes_one_statement_more_for_each_kind_with_numbers(
-    demo: Tenant, technician: User
+@pytest.mark.parametrize(
+    ("query", "more"),
+    [
+        ("gauge", 0),
+        ("guage", 0),
+        ("ga", 0),
+        ("gauge gauges guage gauge", 0),
+        ("vlv gauge", 0),
+        ("WO-4711", 2),
+        ("T-4711", 2),
+        ("4711", 2),
+    ],
+)
+def test_a_page_takes_the_same_statements_however_many_it_finds(
+    demo: Tenant, technician: User, query: str, more: int
 ) -> None:
-    order = factories.work_order(demo)
-    assert len(statements(technician, SEARCH, query=order.number)) == 1 + 6 + 1 + 1 + 1
-    other = factories.work_order(demo)
-    assert len(statements(technician, SEARCH, query=str(other.serial).zfill(6))) == 1 + 6 + 1 + 1 + 2
+    order = factories.work_order(demo, title="Gauge vlv", description="A gauge", serial=4711)
+    factories.ticket(demo, subject="Gauge vlv", serial=4711)
+    index_of(demo)
+    few = statements(technician, SEARCH, query=query, first=1000)
+    kinds = len(search(technician, query, first=1000)["facets"])
+    # The state, the pending, the candidates, the postings, the documents; for each kind the texts and the nodes.
+    assert len(few) == 5 + 1 + more + 2 * kinds
+    copies(order, 300)
+    assert len(statements(technician, SEARCH, query=query, first=1000)) == len(few)
+
+
+def test_what_finds_nothing_takes_no_statement_for_entities(demo: Tenant, technician: User) -> None:
+    titled(demo, "Gauge")
+    tables = [model._meta.db_table for model in KINDS.values()]
+    told_of = [sql for sql in statements(technician, SEARCH, query=LIKE_NOTHING) if any(name in sql for name in tables)]
+    assert told_of == []
 
 
 def test_nodes_and_highlights_are_read_only_when_they_are_asked_for(demo: Tenant, technician: User) -> None:
     titled(demo, "Gauge")
-    document = 'query($q: String!) { search(query: $q) { totalCount edges { score } } }'
-    cold = statements(technician, document, q="gauge")
-    assert [sql for sql in cold if WorkOrder._meta.db_table in sql] == []
-    assert len(statements(technician, document, q="gauge")) == 1
+    document = "query($q: String!) { search(query: $q) { totalCount edges { score %s } } }"
+    counts = [
+        sum(WorkOrder._meta.db_table in sql for sql in statements(technician, document.replace("%s", more), q="gauge"))
+        for more in ("", "node { id }", "highlights { field }", "highlights { field } node { id }")
+    ]
+    assert counts == [0, 1, 1, 2]
 
 
 def test_lists_below_nodes_are_a_statement_each(demo: Tenant, technician: User) -> None:
-    document = 'query($q: String!) { search(query: $q) { edges { node { ... on WorkOrder { %s } } } } }'
-    lists = document.replace("%s", "tasks { edges { node { title } } } tickets { edges { node { subject } } }")
+    document = "query($q: String!) { search(query: $q) { edges { node { __typename ... on WorkOrder { %s } } } } }"
+    lists = "tasks { edges { node { title } } } tickets { edges { node { subject } } }"
     for _ in range(2):
         factories.task(demo, work_order=factories.work_order(demo, title="Gauge"))
-        data(technician, lists, q="gauge")
-        assert len(statements(technician, lists, q="gauge")) == 1 + 1 + 2
+        plain = statements(technician, document.replace("%s", "title"), q="gauge")
+        assert len(statements(technician, document.replace("%s", lists), q="gauge")) == len(plain) + 2
 
 
-def unused(rows: Iterable[models.Model]) -> None:
-    """Keep the imports."""
-    del rows, issue_token
+@pytest.mark.django_db(transaction=True)
+def test_a_page_that_is_remembered_is_one_statement_and_one_for_each_kind_of_it() -> None:
+    demo = factories.tenant()
+    technician = factories.user(demo)
+    order = factories.work_order(demo, title="Gauge")
+    factories.task(demo, title="Gauge")
+    for rows in (2, 302):
+        first = search(technician, "gauge", first=1000)
+        assert len(first["edges"]) == rows
+        assert len(statements(technician, SEARCH, query="gauge", first=1000)) == 1 + 2
+        assert search(technician, "gauge", first=1000) == first
+        if rows == 2:
+            copies(order, 300)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whatever_is_committed_is_seen_by_the_next_search() -> None:
+    demo = factories.tenant()
+    technician, query = factories.user(demo), "vlvx"
+    assert search(technician, query)["totalCount"] == 0
+    order = factories.work_order(demo, title="Gauge")
+    factories.synonym(demo, term=query, meaning="gauge")
+    assert ids(search(technician, query)) == [gid(order)]
+    order.title = "GAUGE, gauge"
+    order.save()
+    (edge,) = search(technician, query)["edges"]
+    assert [marked(each) for each in edge["highlights"]] == ["[GAUGE], [gauge]"]
+    order.title = "Paint"
+    order.save()
+    assert search(technician, query)["totalCount"] == 0
+    order.title = "Gauge"
+    order.save()
+    merge(demo.pk)
+    assert ids(search(technician, query)) == [gid(order)]
+    order.delete()
+    assert search(technician, query)["totalCount"] == 0
+    merge(demo.pk)
+    assert search(technician, query)["totalCount"] == 0
+    factories.task(demo, title="Gauge")
+    assert search(technician, query)["totalCount"] == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_is_deleted_behind_a_remembered_page_is_left_out() -> None:
+    demo = factories.tenant()
+    technician = factories.user(demo)
+    kept, lost = factories.work_order(demo, title="Gauge"), factories.work_order(demo, title="Gauge")
+    found = search(technician, "gauge")
+    assert ids(found) == [gid(lost), gid(kept)]
+    factories.erase(WorkOrder.unscoped.filter(pk=lost.pk))
+    assert search(technician, "gauge")["edges"] == found["edges"][1:]

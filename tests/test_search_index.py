@@ -31,7 +31,7 @@ from apps.search.declaration import NUMBER, searched_models
 from apps.search.models import Document, Index, Posting, Word
 from apps.search.postings import Place
 from apps.search.rebuilding import Drift, drift, rebuild
-from apps.search.services import Question, Results, search, state_of
+from apps.search.services import Question, QueryRefusedError, Results, search, state_of
 from apps.tasks.models import Task
 from apps.work_orders.models import WorkOrder
 from project.demo.plan import Sizes
@@ -73,6 +73,14 @@ def ask(owner: Tenant, text: str, *kinds: str, first: int = 1_000) -> Results:
 def found(owner: Tenant, text: str) -> list[tuple[str, int]]:
     """Return the kinds and keys of what a text finds, the best first."""
     return [(hit.kind, hit.key) for hit in ask(owner, text).hits]
+
+
+def answer(owner: Tenant, text: str) -> Results | None:
+    """Return what a text finds, or None if there is nothing in it to search for."""
+    try:
+        return ask(owner, text)
+    except QueryRefusedError:
+        return None
 
 
 def key(row: models.Model) -> tuple[str, int]:
@@ -145,7 +153,7 @@ def test_a_new_number_is_found_at_once(demo: Tenant, boss: User, model: Kind) ->
         row: Any = services.create(model, written(demo, model), actor=boss)
     holds(demo, row, row.number, no_longer=row.number.replace("1", "2"))
     holds(demo, row, row.number.replace("-", ""))
-    holds(demo, row, f"{model.__name__[0:4].lower()}"[0:0] + row.number_prefix)
+    holds(demo, row, row.number.replace("000", " ").lower())
 
 
 @of_each_model
@@ -174,7 +182,7 @@ def test_an_edit_of_a_text_costs_one_statement(demo: Tenant, boss: User) -> None
 
 
 @pytest.mark.parametrize(
-    ("model", "action"), [(WorkOrder, "CANCEL"), (Task, "CANCEL"), (Ticket, "START")], ids=["order", "task", "ticket"]
+    ("model", "action"), [(WorkOrder, "CANCEL"), (Task, "CANCEL"), (Ticket, "OPEN")], ids=["order", "task", "ticket"]
 )
 def test_transitions_one_or_many_leave_the_index_alone(demo: Tenant, boss: User, model: Any, action: str) -> None:
     rows = [MAKE[model](demo, assignee=boss) for _ in range(4)]
@@ -310,13 +318,17 @@ def test_as_much_of_a_long_text_is_found_as_is_searched(demo: Tenant) -> None:
 @of_each_text
 def test_what_the_admin_site_writes_is_found(demo: Tenant, desk: Client, model: Kind, name: str) -> None:
     base = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
-    if model is Asset:
-        factories.site(demo)
     row = MAKE[model](demo, **{name: "aardvark"})
     form = open_form(desk, f"{base}{row.pk}/change/") | {name: "quokka"}
     assert desk.post(f"{base}{row.pk}/change/", form).status_code == 302
     holds(demo, row, "quokka", no_longer="aardvark")
-    assert desk.post(f"{base}{row.pk}/delete/", {"post": "yes"}).status_code == 302
+
+
+@pytest.mark.parametrize("model", [Site, Asset], ids=["site", "asset"])
+def test_what_the_admin_site_deletes_is_not_found(demo: Tenant, desk: Client, model: Kind) -> None:
+    row = MAKE[model](demo, name="quokka")
+    path = f"/admin/{model._meta.app_label}/{model._meta.model_name}/{row.pk}/delete/"
+    assert desk.post(path, {"post": "yes"}).status_code == 302
     assert not model.unscoped.filter(pk=row.pk).exists()
     for _ in range(2):
         assert (found(demo, "quokka"), drift(demo.pk)) == ([], NO_DRIFT)
@@ -455,8 +467,8 @@ def phrase(chance: Random) -> str:
 
 def answers(owner: Tenant) -> list[Results]:
     """Return what all the queries find: whole, of some kinds, and by pages."""
-    asked = [Question(text, kinds, 1_000) for text in QUERIES for kinds in ((), ("Task",), ("Site", "WorkOrder"))]
-    given = [search(owner.pk, question) for question in asked]
+    given = [ask(owner, text) for text in QUERIES]
+    given += [ask(owner, text, *kinds) for text in QUERIES[:8] for kinds in (("Task",), ("Site", "WorkOrder"))]
     for text in ("pump", "leak", "of"):
         first = search(owner.pk, Question(text, (), 2))
         given += [first, search(owner.pk, Question(text, (), 3, after=first.hits[-1].place if first.hits else None))]
@@ -472,7 +484,7 @@ def without_places(given: Iterable[Results]) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_pending_and_merged_documents_answer_alike(demo: Tenant, rival: Tenant, seed: int) -> None:
     chance = Random(seed)  # noqa: S311 (nothing is secret)
     rows = corpus(demo, chance, 60)
@@ -521,10 +533,9 @@ def test_any_texts_answer_alike_pending_or_merged(db: None, titles: list[str], q
     owner = factories.tenant()
     for title in titles:
         factories.task(owner, title=f"{title}.")
-    asked = [text for text in [*queries, *titles] if sum(map(str.isalnum, text)) >= 2]
-    given = [ask(owner, text) for text in asked]
+    given = [answer(owner, text) for text in (*queries, *titles)]
     merging.merge(owner.pk)
-    assert ([ask(owner, text) for text in asked], drift(owner.pk)) == (given, NO_DRIFT)
+    assert ([answer(owner, text) for text in (*queries, *titles)], drift(owner.pk)) == (given, NO_DRIFT)
 
 
 # Merging by itself
@@ -640,7 +651,7 @@ def rename(row: Any, title: str) -> int:
 ITS_OWN: Final = {"quokka", "qu*", "q*", "#Task"}
 """The entries that list the row that is damaged and no other; but the kind lists others, too."""
 
-DAMAGES: Final[dict[str, tuple[Damage, bool, set[str | None]]]] = {
+DAMAGES: Final[dict[str, tuple[Damage, bool, set[str]]]] = {
     "a posting is missing": (
         lambda owner, row, other: execute("DELETE FROM search_posting WHERE word_id = %s", word_id(owner, "quokka")),
         False,
@@ -668,14 +679,14 @@ DAMAGES: Final[dict[str, tuple[Damage, bool, set[str | None]]]] = {
     "a word is missing": (
         lambda owner, row, other: execute("DELETE FROM search_word WHERE id = %s", word_id(owner, "quokka")),
         False,
-        {"quokka", None},
+        {"quokka", "its id"},
     ),
     "two words are missing": (
         lambda owner, row, other: execute(
             "DELETE FROM search_word WHERE id = ANY(%s)", [word_id(owner, "quokka"), word_id(owner, "aa*")]
         ),
         False,
-        {"quokka", "aa*", None},
+        {"quokka", "aa*", "its id"},
     ),
     "a document is missing": (
         lambda owner, row, other: execute("DELETE FROM search_document WHERE id = %s", number_of(row)),
@@ -695,7 +706,7 @@ DAMAGES: Final[dict[str, tuple[Damage, bool, set[str | None]]]] = {
     ),
     "an entity was changed behind the index": (lambda owner, row, other: rename(row, "zebra"), True, set()),
     "an entity was deleted behind the index": (
-        lambda owner, row, other: factories.erase(Task.unscoped.filter(pk=row.pk)),
+        lambda owner, row, other: execute("DELETE FROM tasks_task WHERE id = %s", row.pk),
         True,
         set(),
     ),
@@ -703,7 +714,7 @@ DAMAGES: Final[dict[str, tuple[Damage, bool, set[str | None]]]] = {
 
 
 @pytest.fixture(params=DAMAGES)
-def damaged(request: pytest.FixtureRequest, demo: Tenant, rival: Tenant) -> tuple[Any, Any, bool, set[str | None]]:
+def damaged(request: pytest.FixtureRequest, demo: Tenant, rival: Tenant) -> tuple[Any, Any, bool, set[str]]:
     """Return two rows, the first of which the index is wrong about, whether by its document and in which entries."""
     row, other = factories.task(demo, title="quokka"), factories.task(demo, title="aardvark")
     factories.task(rival, title="quokka")
@@ -715,17 +726,17 @@ def damaged(request: pytest.FixtureRequest, demo: Tenant, rival: Tenant) -> tupl
     return row, other, by_document, words
 
 
-def test_each_damage_is_named(demo: Tenant, rival: Tenant, damaged: tuple[Any, Any, bool, set[str | None]]) -> None:
+def test_each_damage_is_named(demo: Tenant, rival: Tenant, damaged: tuple[Any, Any, bool, set[str]]) -> None:
     row, _, by_document, words = damaged
     before = rows_of_index(demo)
     told = drift(demo.pk)
     assert told.documents == ([key(row)] if by_document else [])
-    assert {place.word for place in told.entries} == words
+    assert {"its id" if place.word.isdigit() else place.word for place in told.entries} == words
     assert (drift(rival.pk), rows_of_index(demo)) == (NO_DRIFT, before)
 
 
 def test_each_damage_is_told_by_the_check_and_mended_by_the_rebuild(
-    demo: Tenant, rival: Tenant, damaged: tuple[Any, Any, bool, set[str | None]]
+    demo: Tenant, rival: Tenant, damaged: tuple[Any, Any, bool, set[str]]
 ) -> None:
     row, other, by_document, words = damaged
     out, theirs = io.StringIO(), rows_of_index(rival)
@@ -736,7 +747,7 @@ def test_each_damage_is_told_by_the_check_and_mended_by_the_rebuild(
     assert lines[rival.slug] == "1 entities; the index is true"
     assert f"{int(by_document)} documents differ" in lines[demo.slug]
     assert (f"Task {row.pk}" in lines[demo.slug]) == by_document
-    assert all(f"{word} (" in lines[demo.slug] for word in words if word)
+    assert all(f"{word} (" in lines[demo.slug] for word in words if word != "its id")
     call_command("rebuild_search_index", tenant=demo.slug, stdout=io.StringIO())
     call_command("check_search_index", stdout=io.StringIO())
     assert (drift(demo.pk), rows_of_index(rival)) == (NO_DRIFT, theirs)

@@ -1,7 +1,6 @@
 """Who listens: every change of what an entity contributes writes its document in the same transaction."""
 
 from collections.abc import Collection, Sequence
-from functools import partial
 from typing import Any
 
 from django.db import models, transaction
@@ -63,4 +62,5 @@ def _index(entities: Sequence[Any]) -> None:
 
 def _write(tenant_id: int, contributions: Sequence[Contribution]) -> None:
     if write(tenant_id, contributions):
-        transaction.on_commit(partial(merge, tenant_id), robust=True)
+        # Django names the function of a hook that failed: a `partial` has no name.
+        transaction.on_commit(lambda: merge(tenant_id), robust=True)
