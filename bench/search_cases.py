@@ -55,6 +55,11 @@ class Case(NamedTuple):
     own: int
     slips: tuple[Slip, ...]
 
+    def typed_in(self, each: Title) -> bool:
+        """Tell whether a title holds the misspelt word of a query that does."""
+        asked = words(self.query)
+        return any(slip.typed in asked and slip.typed in each.typed_words for slip in self.slips)
+
 
 def read(path: Path) -> list[Title]:
     """Return the titles of a CSV file; exit when there are none."""

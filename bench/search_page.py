@@ -63,7 +63,7 @@ def post(query: str, size: int) -> int:
     headers = {"Authorization": f"Bearer {token()}"}
     answer = client().post("/graphql", body, content_type="application/json", headers=headers)
     assert answer.json().get("data"), answer.content[:500]
-    assert len(answer.json()["data"]["search"]["edges"]) == size, query
+    assert len(answer.json()["data"]["search"]["edges"]) == size, f"{query} finds too little."
     return len(answer.content)
 
 

@@ -8,7 +8,7 @@ Everything is asked twice: with no synonyms, and with those that are built in. N
 
 import argparse
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -20,15 +20,20 @@ from bench.search_cases import STRATA, Case, Title, cases, read
 FIRST: Final = 20
 SEED: Final = 1
 
+Search = Callable[[str, int], tuple[list[int], int]]
+"""Returns the numbers of the first titles that a query finds, and how many it finds."""
+
 
 class Outcome(NamedTuple):
-    """At which rank a wanted title was found, at which the very one, and how many titles were; 0 is nowhere.
+    """At which rank a wanted title was found, and whether the very one was; how many titles were found.
 
-    Ranks go as far as the first page; `somewhere` tells whether a wanted title is on any.
+    Ranks go as far as the first page, 0 is none of it; `somewhere` tells whether a wanted title is on any. The
+    reciprocal rank leaves out what comes before for being typed as the query is: it is right there.
     """
 
     rank: int
-    own: int
+    reciprocal: float
+    itself: bool
     total: int
     somewhere: bool
 
@@ -42,7 +47,7 @@ def main() -> None:
     titles = read(options.file)
     asked = cases(titles)
     with scratch_database("bench_search_recall"):
-        tenant_id, first = load(titles, random.Random(SEED))
+        tenant_id, numbers = load(titles, random.Random(SEED))
         print(f"{len(titles):,} titles of {options.file}")
         for name, text in STRATA.items():
             print(f"  {name:18} {text}")
@@ -51,7 +56,7 @@ def main() -> None:
         )
         for name, synonyms in (("none", no_synonyms), ("built in", built_in_synonyms)):
             with synonyms():
-                report(name, asked, answer(tenant_id, first, asked), titles if options.misses else ())
+                report(name, answer(tenant_id, numbers, titles, asked), titles if options.misses else ())
 
 
 def arguments() -> argparse.Namespace:
@@ -108,7 +113,7 @@ def no_synonyms() -> Iterator[None]:
 
 
 def answer(
-    tenant_id: int, numbers: Mapping[int, int], asked: Mapping[str, Sequence[Case]]
+    tenant_id: int, numbers: Mapping[int, int], titles: Sequence[Title], asked: Mapping[str, Sequence[Case]]
 ) -> dict[str, list[tuple[Case, Outcome]]]:
     """Ask everything, and return what came of it."""
     from apps.accounts.tenancy import tenant_scope  # noqa: PLC0415
@@ -122,42 +127,35 @@ def answer(
         return compute()[1]
 
     with tenant_scope(tenant_id), patch.object(cache, "remembered", computed):
-        return {name: [(case, outcome(search, case)) for case in each] for name, each in asked.items()}
+        return {name: [(case, outcome(search, case, titles)) for case in each] for name, each in asked.items()}
 
 
-def outcome(search: Callable[[str, int], tuple[list[int], int]], case: Case) -> Outcome:
+def outcome(search: Search, case: Case, titles: Sequence[Title]) -> Outcome:
     """Ask, and look where what is wanted was found."""
     found, total = search(case.query, FIRST)
-    ranks = [rank for rank, number in enumerate(found, start=1) if number in case.wanted]
-    own = found.index(case.own) + 1 if case.own in found else 0
-    somewhere = bool(ranks) or (total > FIRST and not case.wanted.isdisjoint(search(case.query, total)[0]))
-    return Outcome(ranks[0] if ranks else 0, own, total, somewhere)
+    rank = next((rank for rank, number in enumerate(found, start=1) if number in case.wanted), 0)
+    alike = sum(case.typed_in(titles[number]) for number in found[: rank - 1]) if rank else 0
+    somewhere = bool(rank) or (total > FIRST and not case.wanted.isdisjoint(search(case.query, total)[0]))
+    return Outcome(rank, 1 / (rank - alike) if rank else 0, case.own in found, total, somewhere)
 
 
-def report(
-    synonyms: str,
-    asked: Mapping[str, Sequence[Case]],
-    found: Mapping[str, Sequence[tuple[Case, Outcome]]],
-    titles: Sequence[Title],
-) -> None:
+def report(synonyms: str, found: Mapping[str, Sequence[tuple[Case, Outcome]]], titles: Sequence[Title]) -> None:
     """Print a line for each kind of question, and below it the misses if the titles are given."""
-    for name in asked:
-        outcomes = [each for _, each in found[name]]
-        ranked = [1 / each.rank if each.rank else 0 for each in outcomes]
-        itself = f"{mean(bool(each.own) for each in outcomes):10.3f}" if name.startswith("normalised") else f"{'':10}"
-        print(
-            f"{name:18} {synonyms:8} {len(outcomes):6,} {mean(map(bool, ranked)):10.3f} {mean(ranked):6.3f} {itself}"
-            f" {mean(each.somewhere for each in outcomes):9.3f}",
-            flush=True,
-        )
-        for case, each in found[name] if titles else ():
+    for name, pairs in found.items():
+        outcomes = [each for _, each in pairs]
+        recall, itself = mean(bool(each.rank) for each in outcomes), mean(each.itself for each in outcomes)
+        reciprocal = mean(each.reciprocal for each in outcomes)
+        line = f"{name:18} {synonyms:8} {len(outcomes):6,} {recall:10.3f} {reciprocal:6.3f}"
+        same = f"{itself:10.3f}" if name.startswith("normalised") else " " * 10
+        print(f"{line} {same} {mean(each.somewhere for each in outcomes):9.3f}", flush=True)
+        for case, each in pairs if titles else ():
             if not each.rank:
                 print(f"    {miss(case, each, titles)}")
 
 
-def mean(values: Any) -> float:
+def mean(values: Iterable[float]) -> float:
     """Return the mean of numbers; of none, not a number."""
-    known = [float(each) for each in values]
+    known = list(values)
     return sum(known) / len(known) if known else float("nan")
 
 

@@ -1,7 +1,7 @@
 """The search across all entities."""
 
 import struct
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from enum import Enum
 from http import HTTPStatus
@@ -209,7 +209,7 @@ def _cursor(place: Place) -> str:
 
 def _place(cursor: str) -> Place:
     try:
-        penalty, number = CURSOR.unpack(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        penalty, number = CURSOR.unpack(b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
         if number:
             return penalty, number
     except (ValueError, struct.error):

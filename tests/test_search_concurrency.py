@@ -141,7 +141,11 @@ def test_nobody_who_changes_an_entity_waits_long_for_a_merge_and_nothing_is_lost
     held.released.set()
     assert (merge.result(), edit.result().title, delete.result()[0]) == (2, "wombat", 1)
     for _ in range(2):
-        assert (found(demo, "quokka"), found(demo, "wombat"), found(demo, "aardvark")) == ([key(created)], [key(row)], [])
+        assert (found(demo, "quokka"), found(demo, "wombat"), found(demo, "aardvark")) == (
+            [key(created)],
+            [key(row)],
+            [],
+        )
         assert drift(demo.pk) == NO_DRIFT
         merging.merge(demo.pk)
 
@@ -164,7 +168,7 @@ class Writer:
     """Somebody who makes, changes and deletes tasks, and knows which words must find each."""
 
     def __init__(self, name: str, boss: User, chance: Random) -> None:
-        self._name, self._boss, self._chance, self._numbers = name, boss, chance, count()
+        self._name, self._boss, self._chance, self._numbers = name, boss, chance, count(100)
         self._rows: list[Any] = []
         self.expected: dict[str, int | None] = {}
 
@@ -204,7 +208,7 @@ class Writer:
 def test_writers_merges_and_rebuilds_at_once_leave_the_index_true(
     demo: Tenant, boss: User, monkeypatch: pytest.MonkeyPatch, built: bool
 ) -> None:
-    older = [factories.task(demo, title=f"older{number} common") for number in range(20)]
+    older = [factories.task(demo, title=f"older{100 + number} common") for number in range(20)]
     if built:
         rebuild(demo.pk)
     else:
@@ -215,7 +219,7 @@ def test_writers_merges_and_rebuilds_at_once_leave_the_index_true(
     writers = [Writer(name, boss, Random(seed)) for seed, name in enumerate(("ant", "bee", "cow"))]  # noqa: S311
     done = Event()
     others = [Call(demo.pk, partial(until, done, lambda: work(demo.pk))) for work in (merging.merge, rebuild)]
-    calls = [Call(demo.pk, partial(writer.work, 40)) for writer in writers]
+    calls = [Call(demo.pk, partial(writer.work, 30)) for writer in writers]
     try:
         assert [call.result() for call in calls] == [None] * len(writers)
     finally:
@@ -296,9 +300,7 @@ def test_a_search_sees_all_of_a_commit_or_nothing(demo: Tenant) -> None:
     assert set(searcher.result()) == {(0, 0), (4, 4, 4)}
 
 
-def test_a_search_that_began_before_a_commit_answers_as_of_then(
-    demo: Tenant, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_search_that_began_before_a_commit_answers_as_of_then(demo: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     row, other = factories.task(demo, title="aardvark one"), factories.task(demo, title="wombat")
     held = Held(Index._read_postings)
     monkeypatch.setattr(Index, "_read_postings", lambda *args: held(*args))

@@ -1,7 +1,7 @@
 """What a query asks for: its words, and what each may be met by."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from .synonyms import Synonyms
@@ -19,7 +19,7 @@ class Asked:
     prefix: bool = False
     fuzzy: bool = True
     synonym: bool = False
-    """It stands for another word, which the query has."""
+    """It stands for what the query has, and is not that itself."""
 
 
 Alternative = tuple[Asked, ...]
@@ -31,8 +31,9 @@ class Term:
     """A part of a query that a document must meet by one of the alternatives; the first is what was typed."""
 
     typed: str
-    start: int
-    end: int
+    places: tuple[tuple[int, int], ...]
+    """Where the query has it, from where to where: more than once, if it is repeated."""
+
     alternatives: tuple[Alternative, ...]
 
     def asked(self) -> Iterator[Asked]:
@@ -45,13 +46,12 @@ def terms_of(query: str, synonyms: Synonyms) -> list[Term]:
     """Return the terms of a query; a word that is repeated counts once."""
     units = list(_units(query))
     words = [_main(unit) for unit in units]
-    terms: dict[tuple[Alternative, ...], Term] = {}
+    terms: dict[tuple[Alternative, ...], list[tuple[int, int]]] = {}
     for place, unit in enumerate(units):
         found = [*_typed(unit, last=place == len(units) - 1), *_meant(words, place, synonyms)]
         alternatives = tuple(dict.fromkeys(found))
-        start, end = unit.parts[0][0].start, unit.parts[-1][0].end
-        terms.setdefault(alternatives, Term(query[start:end], start, end, alternatives))
-    return list(terms.values())
+        terms.setdefault(alternatives, []).append((unit.parts[0][0].start, unit.parts[-1][0].end))
+    return [Term(query[slice(*places[0])], tuple(places), alternatives) for alternatives, places in terms.items()]
 
 
 def _units(query: str) -> Iterator[Chunk]:
@@ -75,8 +75,9 @@ def _typed(unit: Chunk, *, last: bool) -> Iterator[Alternative]:
     for other in others:
         yield (Asked(other.word),)
     if unit.joined:
-        *front, end = [part[0].word for part in unit.parts]
-        yield *(Asked(word, fuzzy=not code) for word in front), Asked(end, prefix=last, fuzzy=not code)
+        # `AHU-3` may stand as `AHU 3`; but the letters and digits of a code may also stand apart, and mean another.
+        *front, end = [Asked(part[0].word, fuzzy=not code, synonym=code) for part in unit.parts]
+        yield *front, replace(end, prefix=last)
 
 
 def _meant(words: list[str], place: int, synonyms: Synonyms) -> Iterator[Alternative]:

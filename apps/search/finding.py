@@ -9,12 +9,12 @@ from psycopg import Cursor
 from psycopg.pq import Format
 from pyroaring import BitMap
 
-from .asking import Alternative, Asked, Term
+from .asking import Asked, Term
 from .documents import NUMBERED
 from .numbers import by_number
 from .postings import BEGINNINGS, KIND, Entry, ask, beginning, entries, kind_entry
 from .ranking import WEIGHT, Ranking, all_of, any_of, penalty, ranked
-from .spelling import Likeness, keys_asked, misspelt, reach
+from .spelling import EDITED, Likeness, keys_asked, misspelt, reach
 from .words import is_code, stem
 
 CANDIDATES: Final = """
@@ -60,23 +60,30 @@ class Index:
         """Return the documents in which a word occurs."""
         return BitMap.union(*(self._postings[Entry(weight, word)] for weight in WEIGHT))
 
+    @property
+    def numbered(self) -> BitMap:
+        """Return the documents that were found by the numbers of their entities."""
+        return BitMap.union(BitMap(), *self._numbered.values())
+
     def of_kind(self, kind: str) -> BitMap:
         """Return the documents of a kind."""
         return self._postings[kind_entry(kind)]
 
-    def ranking(self, term: Term) -> Ranking:
-        """Return the documents that meet a term."""
-        return any_of(map(self._alternative, term.alternatives))
+    def ranking(self, term: Term, *, as_spelt: bool = False) -> Ranking:
+        """Return the documents that meet a term; or only those that do without a correction."""
+        return any_of(
+            all_of((self._word(asked, as_spelt=as_spelt) for asked in alternative), worst=True)
+            for alternative in term.alternatives
+        )
 
-    def _alternative(self, alternative: Alternative) -> Ranking:
-        return all_of(map(self._word, alternative), worst=True)
-
-    def _word(self, asked: Asked) -> Ranking:
+    def _word(self, asked: Asked, *, as_spelt: bool) -> Ranking:
         occurring = [
             (penalty(like, weight), self._postings[entry])
             for word, like in self._met[asked].items()
             for weight in WEIGHT
-            if (entry := Entry(weight, word)) in self._postings and not (weight == NUMBERED and asked.synonym)
+            if (entry := Entry(weight, word)) in self._postings
+            and not (weight == NUMBERED and asked.synonym)
+            and not (as_spelt and like in EDITED)
         ]
         numbered = [(penalty(like, NUMBERED), found) for (code, like), found in self._numbered.items() if code == asked]
         return ranked(occurring + numbered)

@@ -28,6 +28,11 @@ class Highlight(NamedTuple):
     fragments: list[Fragment]
 
 
+def whole(field: str, text: str) -> Highlight:
+    """Return a text that was found as a whole."""
+    return Highlight(field, [Fragment(text, match=True)])
+
+
 class Marker:
     """Knows the words that a query found."""
 

@@ -19,11 +19,11 @@ from .spelling import Likeness
 WORST: Final = 100
 LIKENESS: Final = {
     Likeness.EXACT: 100,
-    Likeness.PREFIX: 90,
-    Likeness.STEM: 85,
-    Likeness.SYNONYM: 80,
-    Likeness.ONE_EDIT: 60,
-    Likeness.TWO_EDITS: 40,
+    Likeness.PREFIX: 92,
+    Likeness.STEM: 88,
+    Likeness.ONE_EDIT: 76,
+    Likeness.SYNONYM: 72,
+    Likeness.TWO_EDITS: 50,
 }
 WEIGHT: Final = {"a": 1.0, "b": 0.9, "c": 0.8, NUMBERED: 1.0}
 
@@ -53,10 +53,6 @@ def ranked(found: Iterable[tuple[int, BitMap]]) -> Ranking:
 def any_of(rankings: Iterable[Ranking]) -> Ranking:
     """Return the documents of any of the rankings, each with its least penalty."""
     return ranked(pair for ranking in rankings for pair in ranking.items())
-
-
-CORRECTED: Final = min(penalty(Likeness.ONE_EDIT, weight) for weight in WEIGHT)
-"""From so much on, a penalty says that the word was corrected."""
 
 
 def all_of(rankings: Iterable[Ranking], *, worst: bool = False) -> Ranking:

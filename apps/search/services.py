@@ -1,7 +1,6 @@
 """The search: what a query finds among a tenant's entities, best first."""
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,13 +13,13 @@ from . import cache
 from .asking import Term, terms_of
 from .declaration import NUMBER, searched_models, texts_of
 from .finding import Index
-from .highlighting import Fragment, Highlight, Marker
+from .highlighting import Fragment, Highlight, Marker, whole
 from .postings import BEGINNINGS, ask
-from .ranking import CORRECTED, WORST, Ranking, all_of, count, numbers_of, page, within
+from .ranking import WORST, Ranking, all_of, count, numbers_of, page, within
 from .snapshots import snapshot
-from .spelling import Likeness
+from .spelling import EDITED
 from .synonyms import Synonyms, synonyms_of
-from .words import plain, words
+from .words import fold, plain, words
 
 MAX_QUERY: Final = 200
 MIN_QUERY: Final = 2
@@ -97,7 +96,7 @@ def _checked(text: str) -> str:
     if len(text) > MAX_QUERY:
         raise QueryRefusedError(f"A query may have {MAX_QUERY} characters; this one has {len(text)}.")
     text = plain(text)
-    if sum(map(len, words(text))) < MIN_QUERY:
+    if sum(map(str.isalnum, fold(text))) < MIN_QUERY or not words(text):
         raise QueryRefusedError(f"Type {MIN_QUERY} letters or digits at least.")
     return text
 
@@ -125,8 +124,7 @@ class _Answer:
         self._tenant_id, self._text, self._terms = tenant_id, text, terms_of(text, synonyms)
         self._kinds = list(searched_models())
         self._index = Index(tenant_id, self._terms, self._kinds)
-        self._rankings = [self._index.ranking(term) for term in self._terms]
-        self._ranking = all_of(self._rankings)
+        self._ranking = all_of(map(self._index.ranking, self._terms))
         self._found = numbers_of(self._ranking)
 
     def payload(self, question: Question) -> Any:
@@ -153,49 +151,53 @@ class _Answer:
     def _hits(self, places: Sequence[Place], *, highlights: bool) -> list[Any]:
         numbers = [number for _, number in places]
         named = {number: (kind, key) for number, kind, key in ask(DOCUMENTS, self._tenant_id, numbers)}
-        marked = self._highlights(named.values()) if highlights else {}
+        marked = self._highlights(named) if highlights else {}
         return [(*named[number], cost, number, marked.get(named[number], ())) for cost, number in places]
 
-    def _highlights(self, named: Iterable[tuple[str, int]]) -> dict[tuple[str, int], list[Any]]:
-        keys: defaultdict[str, list[int]] = defaultdict(list)
-        texts, numbers = self._markers()
-        for kind, key in named:
-            keys[kind].append(key)
+    def _highlights(self, named: Mapping[int, tuple[str, int]]) -> dict[tuple[str, int], list[Any]]:
+        marker = self._marker()
+        numbered = {named[number] for number in self._index.numbered & BitMap(named)}
         found: dict[tuple[str, int], list[Any]] = {}
         for kind, model in searched_models().items():
-            if keys[kind]:
-                for entity in model.objects.filter(pk__in=keys[kind]).only(*model.search.columns):
-                    marks = (
-                        (numbers if name == NUMBER else texts).highlight(name, text) for name, text in texts_of(entity)
-                    )
-                    found[kind, entity.pk] = [(mark.field, list(map(tuple, mark.fragments))) for mark in marks if mark]
+            keys = [key for name, key in named.values() if name == kind]
+            for entity in model.objects.filter(pk__in=keys).only(*model.search.columns) if keys else ():
+                marks = (
+                    marker.highlight(name, text) if name != NUMBER else whole(name, text)
+                    for name, text in texts_of(entity)
+                    if name != NUMBER or (kind, entity.pk) in numbered
+                )
+                found[kind, entity.pk] = [(mark.field, list(map(tuple, mark.fragments))) for mark in marks if mark]
         return found
 
-    def _markers(self) -> tuple[Marker, Marker]:
-        """Return what marks texts, and what marks numbers."""
+    def _marker(self) -> Marker:
         asked = [each for term in self._terms for each in term.asked()]
-        typed = [each.word for each in asked if not each.synonym]
-        begun = [each.word for each in asked if each.prefix]
-        met = {word for each in asked for word in self._index.met(each)}
-        return Marker(met, [word for word in begun if len(word) in BEGINNINGS]), Marker(typed, begun)
+        beginnings = {each.word for each in asked if each.prefix and len(each.word) in BEGINNINGS}
+        return Marker({word for each in asked for word in self._index.met(each)}, beginnings)
 
     def _meant(self) -> str | None:
         """Return the text with its words corrected that nothing was found by as they are."""
+        changes = [
+            (start, end, correction)
+            for term in self._terms
+            if (correction := self._correction(term)) is not None
+            for start, end in term.places
+        ]
         text = self._text
-        for term, ranking in sorted(zip(self._terms, self._rankings, strict=True), key=lambda each: -each[0].start):
-            as_typed = (numbers for cost, numbers in ranking.items() if cost < CORRECTED)
-            if self._found and not any(numbers.intersect(self._found) for numbers in as_typed):
-                text = text[: term.start] + self._correction(term) + text[term.end :]
-        return None if text == self._text else text
+        for start, end, correction in sorted(changes, reverse=True):
+            text = text[:start] + correction + text[end:]
+        return text if changes else None
 
-    def _correction(self, term: Term) -> str:
+    def _correction(self, term: Term) -> str | None:
         """Return the word that was found in place of a term: the nearest, and of these the most frequent."""
+        if not self._found or numbers_of(self._index.ranking(term, as_spelt=True)).intersect(self._found):
+            return None
         choices = [
             (like, -self._index.numbers(word).intersection_cardinality(self._found), word)
             for word, like in self._index.met(term.alternatives[0][0]).items()
-            if like >= Likeness.ONE_EDIT
+            if like in EDITED
         ]
-        return min(choices)[2] if choices and min(choices)[1] else term.typed
+        found = [choice for choice in choices if choice[1]]
+        return min(found)[2] if found else None
 
 
 def _results(payload: Any) -> Results:

@@ -30,9 +30,13 @@ class Likeness(IntEnum):
     EXACT = 0
     PREFIX = 1
     STEM = 2
-    SYNONYM = 3
-    ONE_EDIT = 4
+    ONE_EDIT = 3
+    SYNONYM = 4
     TWO_EDITS = 5
+
+
+EDITED: Final = frozenset({Likeness.ONE_EDIT, Likeness.TWO_EDITS})
+"""The likenesses of a word that is misspelt, here or there."""
 
 
 def reach(word: str) -> int:

@@ -41,18 +41,18 @@ class Synonyms:
             return
         self._meanings[term].append(meaning)
         self._named[meaning].append(term)
-        self.longest = max(self.longest, len(term))
+        self.longest = max(self.longest, len(term), len(meaning))
         for word in meaning:
             if word not in SMALL:
                 self._terms[stem(word)].append(term)
 
-    def of_phrase(self, term: Phrase) -> list[Phrase]:
-        """Return the phrases that a term stands for."""
-        return self._meanings.get(term, [])
+    def of_phrase(self, phrase: Phrase) -> list[Phrase]:
+        """Return the phrases that a phrase is met by: what it stands for, and the terms that stand for it."""
+        return [*self._meanings.get(phrase, ()), *self._named.get(phrase, ())]
 
     def of_word(self, word: str) -> list[Phrase]:
         """Return the phrases that one word is met by: what it stands for, and the terms that stand for it."""
-        meanings = self.of_phrase((word,))
+        meanings = self._meanings.get((word,), [])
         siblings = [term for meaning in meanings for term in self._named[meaning]]
         found = dict.fromkeys([*meanings, *self._terms.get(stem(word), []), *siblings])
         return [each for each in found if each != (word,)]

@@ -1,4 +1,4 @@
-"""From a text to its words, the same for what is searched and for what is asked.
+"""From a text to its words, for what is searched and for what is asked.
 
 Case, accents and width are folded, control characters fall out, everything that is neither letter nor digit separates.
 Parts that stand close together (`A/C`, `O-RING`, `WO-000123`) are words by themselves and, joined, one more; a code is
@@ -7,8 +7,9 @@ also known without the zeros that fill up its numbers, so that `AHU-3` is `AHU-0
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from threading import Lock
 from typing import Final, NamedTuple
 
@@ -33,6 +34,12 @@ MARKS: Final = (
 PART: Final = re.compile(rf"[^\W_](?:[^\W_]|[{MARKS}])*")
 WORD: Final = re.compile(r"[^\W_]+")
 FILLING: Final = re.compile(r"(?<![0-9])0+(?=[0-9])")
+SIGNS: Final = {"&": "and", "+": "and", "@": "at"}
+"""What signs in a text are read as. In a query they are nothing."""
+
+SIGN: Final = re.compile(r"[&+@]")
+SHORT_CODE: Final = re.compile(r"([^\W\d_]{2,})([0-9]{1,3})")
+HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 UNDECOMPOSED: Final = str.maketrans(
     {"ø": "o", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ħ": "h", "\u0131": "i"}
 )
@@ -52,10 +59,15 @@ class Token(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """Parts of a text that stand close together: the words each part is, and the words they are when joined."""
+    """Parts of a text that stand close together: the words each part is, and the words they are when joined.
+
+    The first word of each is the part as it was written. `pieces` are what else a text may be found by: `pos` and `4`
+    of `POS4`, `main` and `pump` of `MainPump`, `cout` of `C/OUT-MECH`.
+    """
 
     parts: tuple[tuple[Token, ...], ...]
     joined: tuple[Token, ...]
+    pieces: tuple[Token, ...] = ()
 
 
 def chunks(text: str) -> Iterator[Chunk]:
@@ -71,11 +83,14 @@ def chunks(text: str) -> Iterator[Chunk]:
 
 
 def tokens(text: str) -> Iterator[Token]:
-    """Yield the words of a text, parts and joined, with their places."""
+    """Yield the words that a text is found by, with their places."""
     for chunk in chunks(text):
         for part in chunk.parts:
             yield from part
         yield from chunk.joined
+        yield from chunk.pieces
+    for sign in SIGN.finditer(text[:LONGEST_TEXT]):
+        yield Token(SIGNS[sign[0]], sign.start(), sign.end())
 
 
 def words(text: str, before: str = "") -> set[str]:
@@ -133,10 +148,28 @@ def _forms(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found + bare))
 
 
+@lru_cache(maxsize=100_000)
+def _pieces(part: str) -> tuple[str, ...]:
+    """Return the words that a part of a text is put together of, if it is."""
+    humps = HUMP.split(part)
+    found = [word for hump in humps for word in _forms(hump)] if len(humps) > 1 else []
+    code = SHORT_CODE.fullmatch(fold(part))
+    return (*found, *code.groups()) if code else tuple(found)
+
+
 def _chunk(run: list[re.Match[str]]) -> Chunk:
     parts = tuple(tuple(Token(word, part.start(), part.end()) for word in _forms(part[0])) for part in run)
-    joined = _joined(tuple(part[0] for part in run)) if len(run) > 1 else ()
-    return Chunk(parts, tuple(Token(word, run[0].start(), run[-1].end()) for word in joined))
+    pieces = [Token(word, part.start(), part.end()) for part in run for word in _pieces(part[0])]
+    if len(run) == 1:
+        return Chunk(parts, (), tuple(pieces))
+    if len(run) > 2:  # noqa: PLR2004 (a pair is the whole)
+        pieces += [token for pair in pairwise(run) for token in _together(pair)]
+    return Chunk(parts, tuple(_together(run)), tuple(pieces))
+
+
+def _together(run: Sequence[re.Match[str]]) -> Iterator[Token]:
+    for word in _joined(tuple(part[0] for part in run)):
+        yield Token(word, run[0].start(), run[-1].end())
 
 
 @lru_cache(maxsize=100_000)
