@@ -74,7 +74,11 @@ class Index:
         return any_of(
             all_of((self._word(asked, as_spelt=as_spelt) for asked in alternative), worst=True)
             for alternative in term.alternatives
+            if all(self._occurs(asked) for asked in alternative)
         )
+
+    def _occurs(self, asked: Asked) -> bool:
+        return bool(self._met[asked]) or any(code == asked for code, _ in self._numbered)
 
     def _word(self, asked: Asked, *, as_spelt: bool) -> Ranking:
         occurring = [

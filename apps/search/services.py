@@ -189,11 +189,15 @@ class _Answer:
 
     def _correction(self, term: Term) -> str | None:
         """Return the word that was found in place of a term: the nearest, and of these the most frequent."""
+        met = self._index.met(term.alternatives[0][0])
+        as_typed = (word for word, like in met.items() if like not in EDITED)
+        if any(self._index.numbers(word).intersect(self._found) for word in as_typed):
+            return None
         if not self._found or numbers_of(self._index.ranking(term, as_spelt=True)).intersect(self._found):
             return None
         choices = [
             (like, -self._index.numbers(word).intersection_cardinality(self._found), word)
-            for word, like in self._index.met(term.alternatives[0][0]).items()
+            for word, like in met.items()
             if like in EDITED
         ]
         found = [choice for choice in choices if choice[1]]

@@ -31,6 +31,7 @@ MARKS: Final = (
 )
 """Characters inside a word that add nothing to it: accents, joiners, soft hyphens."""
 
+PIECE: Final = re.compile(r"\S+")
 PART: Final = re.compile(rf"[^\W_](?:[^\W_]|[{MARKS}])*")
 WORD: Final = re.compile(r"[^\W_]+")
 FILLING: Final = re.compile(r"(?<![0-9])0+(?=[0-9])")
@@ -84,26 +85,33 @@ def chunks(text: str) -> Iterator[Chunk]:
 
 def tokens(text: str) -> Iterator[Token]:
     """Yield the words that a text is found by, with their places."""
-    for chunk in chunks(text):
+    for piece in PIECE.finditer(text[:LONGEST_TEXT]):
+        at = piece.start()
+        for word, start, end in _tokens_of(piece[0]):
+            yield Token(word, at + start, at + end)
+
+
+@lru_cache(maxsize=100_000)
+def _tokens_of(piece: str) -> tuple[Token, ...]:
+    found: list[Token] = []
+    for chunk in chunks(piece):
         for part in chunk.parts:
-            yield from part
-        yield from chunk.joined
-        yield from chunk.pieces
-    for sign in SIGN.finditer(text[:LONGEST_TEXT]):
-        yield Token(SIGNS[sign[0]], sign.start(), sign.end())
+            found += part
+        found += [*chunk.joined, *chunk.pieces]
+    return (*found, *(Token(SIGNS[sign[0]], sign.start(), sign.end()) for sign in SIGN.finditer(piece)))
 
 
 def words(text: str, before: str = "") -> set[str]:
     """Return the distinct words of a text, each with what is to stand before it."""
     found: set[str] = set()
-    for piece in text[:LONGEST_TEXT].split():
+    for piece in PIECE.findall(text[:LONGEST_TEXT]):
         found |= _words_of(piece, before)
     return found
 
 
 @lru_cache(maxsize=100_000)
 def _words_of(piece: str, before: str) -> frozenset[str]:
-    return frozenset(before + token.word for token in tokens(piece))
+    return frozenset(before + token.word for token in _tokens_of(piece))
 
 
 def is_code(word: str) -> bool:
