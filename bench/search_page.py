@@ -1,6 +1,7 @@
 """What a request costs for a page of results that are remembered, and how large the index is."""
 
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -38,7 +39,7 @@ TABLES: Final = ("work_orders_workorder", "search_document", "search_word", "sea
 
 
 class Spent(NamedTuple):
-    """Milliseconds that a request took, and that processes worked: this one, and the database server's."""
+    """Milliseconds that passed, and that processes worked: this one, and the server's for this connection."""
 
     passed: float
     here: float
@@ -48,13 +49,16 @@ class Spent(NamedTuple):
 def requests(query: str, size: int, rounds: int) -> tuple[Spent, list[Spent], int]:
     """Ask for a page; return what the first time took, what each of the others did, and the bytes of the answer."""
     post(query, 1)  # the process is warm
-    spent, length = [], 0
-    for _ in range(rounds + 1):
-        began, here, there = time.perf_counter(), time.process_time(), server_time()
-        length = post(query, size)
-        passed, worked = time.perf_counter() - began, time.process_time() - here
-        spent.append(Spent(passed * 1e3, worked * 1e3, (server_time() - there) * 1e3))
-    return spent[0], spent[1:], length
+    (first, length), *others = (measured(lambda: post(query, size)) for _ in range(rounds + 1))
+    return first, [spent for spent, _ in others], length
+
+
+def measured(work: Callable[[], int]) -> tuple[Spent, int]:
+    """Do the work; return what it took, and what it returned."""
+    there, here, began = server_time(), time.process_time(), time.perf_counter()
+    result = work()
+    passed, worked = time.perf_counter() - began, time.process_time() - here
+    return Spent(passed * 1e3, worked * 1e3, (server_time() - there) * 1e3), result
 
 
 def post(query: str, size: int) -> int:

@@ -2,7 +2,7 @@
 
 `python -m bench.search_speed [--rows N]... [--queries N]`: seeds a scratch database for each size and asks queries of
 several kinds by turns. Ours is the service: computed anew, with nothing from the cache; the same with highlights; and
-cached, asked the second time. `similarity()` orders all titles, and so is asked less often the more rows there are.
+cached, asked the second time. CPU time is this process's and the database server's. `similarity()` orders all titles, and so is asked less often the more rows there are.
 tantivy's index is in this process's memory, from which it reads keys alone; its words are met within the same budget,
 exact or not alike. Then a page of 1,000 cached results is requested from `/graphql`, without the web server.
 """
@@ -20,6 +20,7 @@ from unittest.mock import patch
 from bench import search_page
 from bench.scratch import scratch_database
 from bench.search_contenders import Tantivy, Way, memory, ours, similarity
+from bench.search_page import Spent
 from bench.search_queries import kinds
 
 ROWS: Final = (10_000, 100_000, 1_000_000)
@@ -30,8 +31,8 @@ SIMILARITIES: Final = 400_000
 PAGE, ROUNDS = 1_000, 40
 RATIOS: Final = (("one typo", "correct"), ("two typos", "correct"), ("frequent", "freq + rare"))
 
-Times = dict[str, dict[str, list[float]]]
-"""Milliseconds by kind of query and way."""
+Times = dict[str, dict[str, list[Spent]]]
+"""What queries took, by their kind and the way."""
 
 
 def main() -> None:
@@ -56,7 +57,9 @@ def measure(rows: int, count: int) -> Times:
         asked = kinds(*sample(tenant_id, random.Random(1)), count, random.Random(2))
         similar, often = similarity(tenant_id), max(1, SIMILARITIES // rows)
         times = {}
-        print(f"{'query':12} {'way':18} {'median ms':>10} {'p95 ms':>8} {'asked':>6} {'found':>9} {'to ours':>8}")
+        print(
+            f"{'query':12} {'way':18} {'median ms':>10} {'p95 ms':>8} {'CPU ms':>8} {'asked':>6} {'found':>9} {'to ours':>8}"
+        )
         for kind, queries in asked.items():
             other = {"tantivy": tantivy.ask_prefix if kind == "prefix" else tantivy.ask}
             times[kind], found = ask(queries, ours(tenant_id) | other, {"similarity()": similar}, often)
@@ -115,28 +118,28 @@ def sample(tenant_id: int, rng: random.Random) -> tuple[list[str], list[int]]:
 
 def ask(
     queries: Sequence[str], ways: dict[str, Way], slow: dict[str, Way], often: int
-) -> tuple[dict[str, list[float]], dict[str, list[int]]]:
-    """Ask all queries in each way by turns, in the slow ways only the first; return milliseconds and results."""
-    times: dict[str, list[float]] = {name: [] for name in ways | slow}
+) -> tuple[dict[str, list[Spent]], dict[str, list[int]]]:
+    """Ask all queries in each way by turns, in the slow ways only the first; return what it took, and results."""
+    times: dict[str, list[Spent]] = {name: [] for name in ways | slow}
     found: dict[str, list[int]] = {name: [] for name in ways | slow}
     for number, query in enumerate(queries):
         for name, way in (ways | slow if number < often else ways).items():
             if name == "ours, cached":
                 way(query)
-            began = time.perf_counter()
-            count = way(query)
-            times[name].append((time.perf_counter() - began) * 1000)
+            spent, count = search_page.measured(partial(way, query))
+            times[name].append(spent)
             found[name].append(count)
     return times, found
 
 
-def report(kind: str, times: dict[str, list[float]], found: dict[str, list[int]]) -> None:
+def report(kind: str, times: dict[str, list[Spent]], found: dict[str, list[int]]) -> None:
     """Print a line for each way."""
-    base = statistics.median(times["ours"])
+    base = statistics.median(each.passed for each in times["ours"])
     for name, spent in times.items():
-        middle, results = statistics.median(spent), statistics.median(found[name])
-        line = f"{middle:10.2f} {percentile(spent):8.2f} {len(spent):6} {results:9,.0f} {middle / base:8.2f}"
-        print(f"{kind:12} {name:18} {line}", flush=True)
+        passed, worked = [each.passed for each in spent], statistics.median(each.here + each.there for each in spent)
+        results, ratio = statistics.median(found[name]), statistics.median(passed) / base
+        line = f"{statistics.median(passed):10.2f} {percentile(passed):8.2f} {worked:8.2f} {len(spent):6}"
+        print(f"{kind:12} {name:18} {line} {results:9,.0f} {ratio:8.2f}", flush=True)
 
 
 def percentile(values: Sequence[float]) -> float:
@@ -152,8 +155,8 @@ def report_ratios(times: Times) -> None:
 
 
 def middle(times: Times, kind: str, way: str) -> float:
-    """Return the median."""
-    return statistics.median(times[kind][way])
+    """Return the median of the time that passed."""
+    return statistics.median(each.passed for each in times[kind][way])
 
 
 def report_sizes() -> None:
@@ -174,7 +177,7 @@ def report_pages(query: str) -> None:
     print(f"{'page':>6} {'first ms':>9} {'cached ms':>10} {'p95 ms':>8} {'CPU here':>9} {'in server':>9} {'kB':>7}")
     for size in (20, PAGE):
         first, spent, length = search_page.requests(query, size, ROUNDS)
-        passed, here, there = ([each[place] for each in spent] for place in range(3))
+        passed, here, there = map(list, zip(*spent, strict=True))
         line = f"{first.passed:9.1f} {statistics.median(passed):10.2f} {percentile(passed):8.2f}"
         cpu = f"{statistics.median(here):9.2f} {statistics.median(there):9.2f}"
         print(f"{size:6,} {line} {cpu} {length / 1000:7.0f}", flush=True)

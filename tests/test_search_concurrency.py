@@ -20,7 +20,6 @@ from apps.accounts.roles import Role
 from apps.lifecycle import services as lifecycle
 from apps.search import cache, documents, merging, services
 from apps.search.finding import Index
-from apps.search.models import Document
 from apps.search.rebuilding import Drift, drift, rebuild
 from apps.search.services import Question, Results, search, state_of
 from apps.tasks.models import Task
@@ -218,7 +217,7 @@ def test_writers_merges_and_rebuilds_at_once_leave_the_index_true(
     monkeypatch.setattr("apps.search.rebuilding.BATCH", 7)
     writers = [Writer(name, boss, Random(seed)) for seed, name in enumerate(("ant", "bee", "cow"))]  # noqa: S311
     done = Event()
-    others = [Call(demo.pk, partial(until, done, lambda: work(demo.pk))) for work in (merging.merge, rebuild)]
+    others = [Call(demo.pk, partial(until, done, partial(work, demo.pk))) for work in (merging.merge, rebuild)]
     calls = [Call(demo.pk, partial(writer.work, 30)) for writer in writers]
     try:
         assert [call.result() for call in calls] == [None] * len(writers)
@@ -303,7 +302,7 @@ def test_a_search_sees_all_of_a_commit_or_nothing(demo: Tenant) -> None:
 def test_a_search_that_began_before_a_commit_answers_as_of_then(demo: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     row, other = factories.task(demo, title="aardvark one"), factories.task(demo, title="wombat")
     held = Held(Index._read_postings)
-    monkeypatch.setattr(Index, "_read_postings", lambda *args: held(*args))
+    monkeypatch.setattr(Index, "_read_postings", lambda *args: held(*args))  # noqa: PLW0108 (only a function is bound)
     began = Call(demo.pk, lambda: search(demo.pk, Question("aardvark", (), 10)))
     assert held.reached.wait(PATIENCE)
     row.title = "quokka"
@@ -386,9 +385,9 @@ def test_an_answer_is_remembered_until_something_is_committed(demo: Tenant, monk
     first = search(demo.pk, question)
     assert (search(demo.pk, question), counted.calls) == (first, 1)
     assert (search(demo.pk, Question(" AARDVARK  ", (), 10)).hits, counted.calls) == (first.hits, 2)
-    for n, step in enumerate((lambda: merging.merge(demo.pk), row.save, lambda: factories.synonym(demo)), 3):
-        if n == 4:
-            row.title = "aardvark again"
+    row.title = "aardvark again"
+    steps: list[Work] = [lambda: merging.merge(demo.pk), row.save, lambda: factories.synonym(demo)]
+    for n, step in enumerate(steps, 3):
         step()
         search(demo.pk, question)
         search(demo.pk, question)
@@ -505,11 +504,16 @@ def test_without_redis_the_answers_are_right_and_the_log_says_so_once(
     assert [record.message.split(".")[0] for record in caplog.records[1:]] == ["Redis is back"]
 
 
-def test_while_redis_rests_nobody_waits_for_it(demo: Tenant, outage: override_settings) -> None:
+def fail(*_: Any) -> Any:
+    raise ZeroDivisionError
+
+
+def test_while_redis_rests_nobody_asks_it(
+    demo: Tenant, outage: override_settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     factories.task(demo, title="aardvark")
-    throttle.REST = 60.0
+    monkeypatch.setattr(throttle, "REST", 60)
     with outage:
         search(demo.pk, Question("aardvark", (), 10))
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(cache, "_lock", lambda key: 1 // 0)
-            assert ask_anew(demo, "aardvark").total == 1
+        monkeypatch.setattr(cache, "_lock", fail)
+        assert ask_anew(demo, "aardvark").total == 1

@@ -13,6 +13,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 import pytest
+from django.core.cache import caches
 from django.test import Client
 from django_redis import get_redis_connection
 from django_redis.exceptions import ConnectionInterrupted
@@ -118,7 +119,7 @@ def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 def test_20_are_let_and_the_21st_is_told_when_to_come_back(either: str, client_id: str) -> None:
     assert [draws(TWENTY, client_id) for _ in range(20)] == [True] * 20
-    assert 9 < retry_after(TWENTY, client_id) <= 10
+    assert 5 < retry_after(TWENTY, client_id) <= 10
 
 
 def test_what_is_refused_draws_nothing(either: str, client_id: str) -> None:
@@ -186,7 +187,7 @@ def test_after_the_span_all_is_as_at_first(either: str, client_id: str) -> None:
 
 
 def test_it_is_worth_trying_again_when_it_is_said_and_not_before(either: str, client_id: str) -> None:
-    window = Window("test", 1, 0.3)
+    window = Window("test", 1, 0.6)
     assert draws(window, client_id)
     waits = retry_after(window, client_id)
     time.sleep(waits / 2)
@@ -248,19 +249,18 @@ def test_a_client_has_one_key_whose_slot_is_the_clients(client_id: str) -> None:
 
 
 def test_the_key_expires_with_the_span(client_id: str) -> None:
-    window, server = Window("test", 2, 0.3), get_redis_connection("default")
+    window, server = Window("test", 2, 1), get_redis_connection("default")
     draws(window, client_id)
     (key,) = held(client_id)
-    assert 0 < server.pttl(key) <= 300
-    time.sleep(0.2)
+    assert 0 < server.pttl(key) <= 1000
+    time.sleep(0.5)
     draws(window, client_id)
-    assert 200 < server.pttl(key) <= 300, "each draw keeps it"
-    time.sleep(0.1)
-    assert draws(window, client_id)
+    assert 500 < server.pttl(key) <= 1000, "each draw keeps it"
+    time.sleep(0.2)
     before = server.pttl(key)
     assert not draws(window, client_id)
     assert server.pttl(key) <= before, "a refused draw does not"
-    time.sleep(0.31)
+    time.sleep(0.85)
     assert held(client_id) == []
 
 
@@ -328,7 +328,7 @@ def test_an_outage_is_logged_once_and_so_is_its_end(
         for _ in range(3):
             draws(TWENTY, client_id)
         assert [each.message for each in caplog.records][1:] == [BACK]
-    assert 4 <= outage.asked < 10
+    assert outage.asked >= 4, "from time to time Redis is asked again"
 
 
 def test_many_who_meet_an_outage_at_once_log_it_once(
@@ -347,13 +347,13 @@ def test_many_who_meet_an_outage_at_once_log_it_once(
 
 
 def test_when_redis_is_back_its_count_holds_again(monkeypatch: pytest.MonkeyPatch, client_id: str) -> None:
-    window, outage = Window("test", 3, 60), Outage(monkeypatch, rest=0.1)
+    window, outage = Window("test", 3, 60), Outage(monkeypatch, rest=0.4)
     assert draws(window, client_id, 2)
     outage.begin()
     assert [draws(window, client_id) for _ in range(4)] == [True] * 3 + [False]
     outage.end()
     assert not draws(window, client_id), "it is not asked yet"
-    time.sleep(0.11)
+    time.sleep(0.41)
     assert [draws(window, client_id) for _ in range(2)] == [True, False]
 
 
@@ -418,6 +418,12 @@ def post(settings: Settings) -> Callable[..., Any]:
 Post = Callable[..., Any]
 
 
+@pytest.fixture
+def three(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let one search thrice a minute."""
+    monkeypatch.setattr("schema.search.LIMIT", Window("search", 3, 60))
+
+
 def searches(post: Post, user: User, times: int) -> Counter[int]:
     """Search so many times; return how often each status was answered."""
     return Counter(post(user, SEARCH).status_code for _ in range(times))
@@ -449,98 +455,100 @@ def test_what_was_let_says_nothing_of_waiting(post: Post, technician: User) -> N
 
 
 def test_a_refused_search_draws_nothing_and_asks_nothing_of_the_index(
-    post: Post, technician: User, monkeypatch: pytest.MonkeyPatch
+    post: Post, three: None, technician: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("schema.search.LIMIT", Window("search", 2, 1.5))
-    assert searches(post, technician, 2) == {200: 2}
-    with monkeypatch.context() as patch:
-        patch.setattr("schema.search.services.search", None)
-        assert searches(post, technician, 5) == {429: 5}
-    time.sleep(float(post(technician, SEARCH).json()["errors"][0]["extensions"]["retryAfter"]) + 0.01)
-    assert post(technician, SEARCH).status_code == 200
+    assert searches(post, technician, 3) == {200: 3}
+    server = get_redis_connection("default")
+    key = caches["default"].make_key(f"limit:{{{technician.tenant_id}:{technician.pk}}}:search")
+    drawn = server.lrange(key, 0, -1)
+    monkeypatch.setattr("schema.search.services.search", None)
+    assert searches(post, technician, 3) == {429: 3}
+    assert server.lrange(key, 0, -1) == drawn
+    assert len(drawn) == 3
 
 
-def test_each_search_of_a_document_is_drawn(post: Post, technician: User) -> None:
-    several = "{ " + " ".join(f'a{place}: search(query: "pump") {{ totalCount }}' for place in range(10)) + " }"
-    assert [post(technician, several).status_code for _ in range(3)] == [200, 200, 429]
+def several(count: int) -> str:
+    return "{ " + " ".join(f'a{place}: search(query: "pump") {{ totalCount }}' for place in range(count)) + " }"
+
+
+def test_each_search_of_a_document_is_drawn(post: Post, three: None, technician: User) -> None:
+    assert [post(technician, several(2)).status_code for _ in range(2)] == [200, 429]
     assert post(technician, SEARCH).status_code == 429
 
 
-def test_a_document_of_which_one_search_is_refused_is_refused_whole(post: Post, technician: User) -> None:
-    several = "{ " + " ".join(f'a{place}: search(query: "pump") {{ totalCount }}' for place in range(21)) + " }"
-    answer = post(technician, several)
+def test_a_document_of_which_one_search_is_refused_is_refused_whole(post: Post, three: None, technician: User) -> None:
+    answer = post(technician, several(4))
     assert (answer.status_code, answer.json()["data"]) == (429, None)
-    assert [(each["path"], each["extensions"]["code"]) for each in answer.json()["errors"]] == [
-        (["a20"], "RATE_LIMITED")
-    ]
+    told = [(each["path"], each["extensions"]["code"]) for each in answer.json()["errors"]]
+    assert told == [(["a3"], "RATE_LIMITED")]
 
 
-@pytest.mark.parametrize(
-    "document",
-    [
+def test_a_search_whose_arguments_make_no_sense_counts(post: Post, three: None, technician: User) -> None:
+    documents = (
         '{ search(query: "") { totalCount } }',
         '{ search(query: "pump", first: -1) { totalCount } }',
         '{ search(query: "pump", after: "rubbish") { totalCount } }',
-    ],
-)
-def test_a_search_whose_arguments_make_no_sense_counts(post: Post, technician: User, document: str) -> None:
-    assert [post(technician, document).json()["errors"][0]["extensions"]["code"] for _ in range(21)] == [
-        *["BAD_REQUEST"] * 20,
-        "RATE_LIMITED",
-    ]
+        '{ search(query: "") { totalCount } }',
+    )
+    codes = [post(technician, document).json()["errors"][0]["extensions"]["code"] for document in documents]
+    assert codes == ["BAD_REQUEST", "BAD_REQUEST", "BAD_REQUEST", "RATE_LIMITED"]
 
 
-@pytest.mark.parametrize(
-    "document", ["{ search { totalCount } }", '{ search(query: "pump", kinds: [NONE]) { totalCount } }', "{ search"]
-)
-def test_a_document_that_never_runs_does_not_count(post: Post, technician: User, document: str) -> None:
-    for _ in range(21):
+def test_a_document_that_never_runs_does_not_count(post: Post, three: None, technician: User) -> None:
+    for document in (
+        "{ search { totalCount } }",
+        '{ search(query: "pump", kinds: [NONE]) { totalCount } }',
+        "{ search",
+        '{ search(query: "pump") }',
+    ):
         assert post(technician, document).json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
-    assert post(technician, SEARCH).status_code == 200
+    assert searches(post, technician, 4) == {200: 3, 429: 1}
 
 
-def test_a_search_that_is_skipped_does_not_count(post: Post, technician: User) -> None:
+def test_a_search_that_is_skipped_does_not_count(post: Post, three: None, technician: User) -> None:
     document = 'query($no: Boolean!) { me { id } search(query: "pump") @skip(if: $no) { totalCount } }'
-    for _ in range(21):
-        assert post(technician, document, no=True).status_code == 200
-    assert post(technician, SEARCH).status_code == 200
+    assert [post(technician, document, no=True).status_code for _ in range(4)] == [200] * 4
+    assert [post(technician, document, no=False).status_code for _ in range(4)] == [200] * 3 + [429]
 
 
-def test_a_page_that_is_remembered_counts_too(post: Post, technician: User, demo: Tenant) -> None:
+@pytest.mark.django_db(transaction=True)
+def test_a_page_that_is_remembered_counts_too(post: Post, three: None) -> None:
+    demo = factories.tenant()
     factories.work_order(demo, title="Pump")
-    assert searches(post, technician, 22) == {200: 20, 429: 2}
+    assert searches(post, factories.user(demo), 4) == {200: 3, 429: 1}
 
 
-def test_other_queries_are_not_limited(post: Post, technician: User) -> None:
-    assert searches(post, technician, 21)[429] == 1
+def test_other_queries_are_not_limited(post: Post, three: None, technician: User) -> None:
+    assert searches(post, technician, 4) == {200: 3, 429: 1}
     for document in ("{ me { id } }", "{ workOrders { totalCount } }", "{ __typename }"):
-        answers = [post(technician, document) for _ in range(7)]
-        assert [(each.status_code, "errors" in each.json()) for each in answers] == [(200, False)] * 7
+        answers = [post(technician, document) for _ in range(4)]
+        assert [(each.status_code, "errors" in each.json()) for each in answers] == [(200, False)] * 4
     assert post(technician, SEARCH).status_code == 429
 
 
 def test_users_are_limited_each_by_itself_and_by_whatever_way_they_come(
-    post: Post, technician: User, demo: Tenant, rival: Tenant
+    post: Post, three: None, technician: User, demo: Tenant, rival: Tenant
 ) -> None:
-    assert searches(post, technician, 20) == {200: 20}
+    assert searches(post, technician, 3) == {200: 3}
     session = Client()
     session.force_login(technician)
     assert session.post("/graphql", {"query": SEARCH}, content_type="application/json").status_code == 429
+    by_get = session.get("/graphql", {"query": SEARCH})
+    assert (by_get.status_code, "Retry-After" in by_get.headers) == (429, True)
     assert post(factories.user(demo), SEARCH).status_code == 200
     assert post(factories.user(rival), SEARCH).status_code == 200
 
 
 @pytest.mark.parametrize("role", Role)
-def test_every_role_is_limited(post: Post, demo: Tenant, role: Role, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("schema.search.LIMIT", Window("search", 1, 60))
-    assert searches(post, factories.user(demo, role), 2) == {200: 1, 429: 1}
+def test_every_role_is_limited(post: Post, three: None, demo: Tenant, role: Role) -> None:
+    assert searches(post, factories.user(demo, role), 4) == {200: 3, 429: 1}
 
 
-def test_the_switch_turns_the_limit_off(post: Post, technician: User, settings: Settings) -> None:
+def test_the_switch_turns_the_limit_off(post: Post, three: None, technician: User, settings: Settings) -> None:
     settings.ENABLE_SEARCH_RATE_LIMITING = False
-    assert searches(post, technician, 25) == {200: 25}
+    assert searches(post, technician, 5) == {200: 5}
     settings.ENABLE_SEARCH_RATE_LIMITING = True
-    assert searches(post, technician, 21) == {200: 20, 429: 1}
+    assert searches(post, technician, 4) == {200: 3, 429: 1}
 
 
 @pytest.fixture
@@ -558,7 +566,12 @@ def without_redis(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 def test_without_redis_one_searches_and_is_limited_all_the_same(
-    without_redis: Server, caplog: pytest.LogCaptureFixture, client: Client, technician: User, demo: Tenant
+    without_redis: Server,
+    three: None,
+    caplog: pytest.LogCaptureFixture,
+    client: Client,
+    technician: User,
+    demo: Tenant,
 ) -> None:
     factories.work_order(demo, title="Pump")
     token, _ = issue_token(user=technician)
@@ -568,11 +581,11 @@ def test_without_redis_one_searches_and_is_limited_all_the_same(
         return client.post("/graphql", {"query": SEARCH}, content_type="application/json", headers=headers)
 
     caplog.set_level(logging.WARNING, "apps.throttle")
-    answers = [send() for _ in range(21)]
-    assert [each.status_code for each in answers] == [200] * 20 + [429]
+    answers = [send() for _ in range(4)]
+    assert [each.status_code for each in answers] == [200] * 3 + [429]
     assert answers[0].json() == {"data": {"search": {"totalCount": 1}}}
-    assert answers[20].json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
-    assert 1 <= int(answers[20].headers["Retry-After"]) <= 10
+    assert answers[3].json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
+    assert 1 <= int(answers[3].headers["Retry-After"]) <= 60
     assert sum(AWAY in each.message for each in caplog.records if each.name == "apps.throttle.server") == 1
 
 
