@@ -4,8 +4,10 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import Client, override_settings
 
@@ -22,6 +24,14 @@ Ask = Callable[..., Answer]
 def fast_passwords() -> Iterator[None]:
     """Hash passwords in no time; production's hasher takes a good part of a second, on purpose."""
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_keys(worker_id: str) -> Iterator[None]:
+    """Give each process that tests keys of its own: they share one Valkey, and their databases count alike."""
+    default = {**settings.CACHES["default"], "KEY_PREFIX": f"workgraph-{worker_id}-{uuid4().hex[:8]}"}
+    with override_settings(CACHES={**settings.CACHES, "default": default}):
         yield
 
 

@@ -17,94 +17,35 @@ from apps.search.words import fold, plain, stem, tokens, words
 from tests import factories
 from tests.test_search_index import SEARCHED, answer, ask, found, key, rows_of_index
 
-many = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 """For properties that ask the database; the rows are made once and not changed."""
 
 pure = settings(deadline=None, max_examples=150)
 
 SEPARATORS: Final = (
-    *"%_'\"\\&|!()*:<>=~^?#@$+,.;/-[]{}` \t\n\r\x0b\x0c\x1c\x85\u00a0\u2003\u2028\u3000",
-    *(
-        "<->",
-        ":*",
-        "!!",
-        "--",
-        "/*",
-        "*/",
-        "';",
-        "');",
-        "\\'",
-        "%%",
-        "{",
-        "${}",
-        "😀",
-        "👨‍👩‍👧",
-        "…",
-        "–",
-        "«",
-        "（",
-        "，",
-    ),
+    *"%_'\"\\&|!()*:<>=~^?#@$+,.;/-[]{}` \t\n\r\x0b\x0c\x1c\x85\u00a0\u2003\u2013\u2026\u2028\u3000\uff08\uff0c",
+    *"<-> :* !! -- /* */ '; '); \\' %% $$ ${} 😀 👨‍👩‍👧 «".split(" "),  # noqa: SIM905 (shorter than a list)
 )
 """What stands between words; some of it means something to PostgreSQL, to Python or to a shell."""
 
 DROPPED: Final = (
     *"\x00\x01\x07\x08\x0e\x1b\x7f\x80\x9f\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202e\u2060\u2066\u2069\ufeff",
-    *("\u0301", "\u0308", "\u0323", "\u20dd", "\ufe0f", "\ud800", "\udfff", "\ue000", "\ufffe", "\U000e0041"),
+    *"\u0301\u0308\u0323\u034f\u20dd\ufe0f\ud800\udfff\ue000\ufffe\U000e0041",
 )
 """What leaves no trace in a word: control characters, marks, joiners, half surrogate pairs."""
+
+WIDE: Final = str.maketrans({code: code + 0xFEE0 for code in range(ord("!"), ord("~") + 1)})
+"""From usual characters to full-width ones."""
 
 NASTY: Final = (
     *SEPARATORS,
     *DROPPED,
-    *(
-        "' OR 1=1 --",
-        "'; DROP TABLE search_word; --",
-        "quokka:*",
-        "!quokka",
-        "quokka & seal",
-        "$$",
-        "\\x00",
-        "%00",
-        "&#0;",
-    ),
-    *(
-        "ＰＵＭＰ",
-        "Ａ/Ｃ",
-        "１２３",
-        "ﬁ",
-        "ß",
-        "ŉ",
-        "ǆ",
-        "İ",
-        "ı",
-        "ſ",
-        "K",
-        "Å",
-        "µ",
-        "½",
-        "²",
-        "Ⅷ",
-        "㎏",
-        "ﷺ",
-        "한",
-        "が",
-        "か\u3099",
-    ),
-    *(
-        "\u202eabc\u202c",
-        "שָׁלוֹם",
-        "مُضَخَّة",
-        "नमस्ते",
-        "\u0345",
-        "a" + "\u0301" * 150,
-        "z\u0338\u0337",
-        "1" * 200,
-        "0" * 30,
-        "-1",
-        "1e9",
-    ),
-    *("pump", "seal", "a", "WO-1", "WO-", "T-000001", "PH639", "null", "None", "NaN", "true", "re*", "#Task", "a:pump"),
+    *("' OR 1=1 --", "'; DROP TABLE search_word; --", "quokka:*", "!quokka", "quokka & seal", "\\x00", "%00", "&#0;"),
+    *(text.translate(WIDE) for text in ("PUMP", "A/C", "123", "%_")),
+    *"ﬁßŉǆİ\u0131\u017f\u212a\u212bµ½²Ⅷ㎏ﷺ한が\u0345",
+    *("か\u3099", "\u202eabc\u202c", "שָׁלוֹם", "مُضَخَّة", "नमस्ते", "a" + "\u0301" * 150, "z\u0338\u0337"),
+    *("1" * 200, "0" * 30, "-1", "1e9", "pump", "seal", "a", "WO-1", "WO-", "T-000001", "PH639"),
+    *("null", "None", "NaN", "true", "re*", "#Task", "a:pump"),
 )
 any_text = st.one_of(
     st.text(st.characters(exclude_categories=()), max_size=MAX_QUERY),
@@ -119,13 +60,15 @@ letters = st.text("abcdeé", min_size=1, max_size=14)
 
 @pytest.fixture
 def filled(demo: Tenant, rival: Tenant) -> Tenant:
-    """Return a tenant with entities that hostile texts could find, half of them merged, beside another with the same."""
+    """Return a tenant with what hostile texts could find, half of it merged, beside another tenant with the same."""
     for owner in (demo, rival):
         for half in range(2):
             factories.work_order(
                 owner, title=f"Pump seal quokka {half}", description='100% of_it\'s \\ "told" & a:pump'
             )
-            factories.work_order(owner, title="PH639 ＰＵＭＰ", description="'; DROP TABLE x; -- !quokka <-> seal:*")  # noqa: RUF001
+            factories.work_order(
+                owner, title="PH639 " + "PUMP".translate(WIDE), description="'; DROP TABLE x; -- !quokka <-> seal:*"
+            )
             factories.task(owner, title="pump", description="null None true 1e9 -1 😀 ½ Straße Ⅷ " + "1" * 200)
             factories.task(owner, title="seal, quokka", description="שָׁלוֹם مُضَخَّة नमस्ते が 한 ß İ ﬁ")
             factories.ticket(owner, subject="quokka: leaking seal", category="#Task re* a/c")
@@ -198,7 +141,9 @@ def test_what_leaves_no_trace_in_a_word_is_as_if_it_were_not_there(filled: Tenan
         assert ask(filled, text.replace("{}", inside)) == ask(filled, text.replace("{}", ""))
 
 
-@pytest.mark.parametrize("text", ["ＰＵＭＰ", "PUMP", "pümp", "pump\u0300", "ｐｕｍｐ", "ᴾump", "𝐩𝐮𝐦𝐩", "ⓟump"])  # noqa: RUF001
+@pytest.mark.parametrize(
+    "text", ["PUMP".translate(WIDE), "PUMP", "pümp", "pump\u0300", "pump".translate(WIDE), "ᴾump", "ⓟump"]
+)
 def test_width_case_and_accents_do_not_matter(filled: Tenant, text: str) -> None:
     assert apart_from(ask(filled, text)) == apart_from(ask(filled, "pump"))
 
@@ -281,11 +226,18 @@ WESTERN: Final = "abcxyzéèüñçøåłœAÉÜÑ0123456789 -/.,'"
 @pure
 @given(st.text(WESTERN, max_size=60))
 def test_case_accents_and_width_make_no_other_words(text: str) -> None:
+    text = text.lower()  # capitals inside a word begin another: MainPump
     known = words(text)
-    wide = "".join(chr(ord(each) + 0xFEE0) if "!" <= each <= "~" else each for each in text)
     bare = "".join(each for each in unicodedata.normalize("NFD", text) if not unicodedata.combining(each))
-    for other in (text.upper(), text.lower(), text.title(), unicodedata.normalize("NFD", text), wide, bare):
+    for other in (text.upper(), text.title(), text.translate(WIDE), bare):
         assert words(other) == known, other
+
+
+@pure
+@given(st.text(WESTERN, max_size=60))
+@example("pompeÉlan")
+def test_accents_make_the_same_words_composed_or_decomposed(text: str) -> None:
+    assert words(unicodedata.normalize("NFD", text)) == words(text)
 
 
 @pure
@@ -384,7 +336,7 @@ def misspelt_pairs(draw: st.DrawFn, word: st.SearchStrategy[str] = letters) -> t
     return one, other
 
 
-@settings(pure, max_examples=1_500)
+@settings(pure, max_examples=1_000)
 @given(st.one_of(misspelt_pairs(), st.tuples(letters, letters)))
 @example(("compressor", "ompresosr"))
 @example(("abcdefg", "abcdefgh"))
@@ -400,7 +352,7 @@ def test_every_word_within_the_budget_is_among_the_candidates(pair: tuple[str, s
             assert not set(keys_asked(asked, 7)) & set(keys_of(near, 8)), "tenants share keys"
 
 
-@settings(pure, max_examples=500)
+@settings(pure, max_examples=300)
 @given(misspelt_pairs())
 def test_words_are_alike_by_edits_and_the_budget(pair: tuple[str, str]) -> None:
     asked, found = pair
@@ -439,7 +391,7 @@ def test_a_swap_is_one_edit_and_short_words_and_codes_have_none(
     assert misspelt(asked, found) == likeness
 
 
-@settings(many, max_examples=40)
+@settings(many, max_examples=30)
 @given(misspelt_pairs(st.text("abcdez", min_size=3, max_size=12)))
 def test_what_is_misspelt_within_the_budget_is_found_pending_or_merged(db: None, pair: tuple[str, str]) -> None:
     asked, written = pair
@@ -477,15 +429,16 @@ def test_a_number_finds_no_neighbour(demo: Tenant, merged: bool) -> None:
     assert serials_of("T-010234") == set()
 
 
-@settings(many, max_examples=40)
+@settings(many, max_examples=30)
 @given(st.from_regex(r"[A-Z]{1,4}[1-9]{1,5}", fullmatch=True), st.data())
 def test_a_code_is_found_exactly_or_by_its_beginning_never_by_another(db: None, code: str, data: st.DataObject) -> None:
     _, other = data.draw(misspelt_pairs(st.just(code)))
     typed = fold(other)
-    assume(len(typed) > 1)
+    assume(len(typed) > 1 and not typed.isalpha())
+    expected = any(word.startswith(typed) for word in words(code))
     owner = factories.tenant()
     row = factories.asset(owner, code=code, name="--")
     for _ in range(2):
         assert key(row) in found(owner, code)
-        assert (key(row) in found(owner, other)) == code.lower().startswith(typed)
+        assert (key(row) in found(owner, other)) == expected
         merging.merge(owner.pk)

@@ -1,7 +1,8 @@
 """The search index says what the entities say, whoever wrote them and however."""
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -79,6 +80,14 @@ def answer(owner: Tenant, text: str) -> Results | None:
         return ask(owner, text)
     except QueryRefusedError:
         return None
+
+
+@contextmanager
+def rolled_back() -> Iterator[None]:
+    """Roll back at the end what is done inside."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
 
 
 def key(row: models.Model) -> tuple[str, int]:
@@ -303,11 +312,11 @@ def test_a_text_without_words_is_found_by_nothing_and_no_drift(demo: Tenant) -> 
 
 
 def test_as_much_of_a_long_text_is_found_as_is_searched(demo: Tenant) -> None:
-    text = "aardvark " + " ".join(f"w{number:x}" for number in range(2_000)) + "." * 10_000 + " quokka"
+    text = "aardvark " + " ".join(f"w{number:x}" for number in range(500)) + "." * 10_000 + " quokka"
     row = factories.work_order(demo, description=text)
-    holds(demo, row, "aardvark w7cf", no_longer="quokka")
+    holds(demo, row, "aardvark w1f3", no_longer="quokka")
     rebuild(demo.pk)
-    holds(demo, row, "aardvark w7cf", no_longer="quokka")
+    holds(demo, row, "aardvark w1f3", no_longer="quokka")
 
 
 # The admin site, the commands
@@ -364,7 +373,7 @@ def test_what_is_imported_again_is_not_indexed_again(demo: Tenant, tmp_path: Pat
 
 def test_the_demo_data_are_found(db: None) -> None:
     now = datetime.fromisoformat("2026-11-23T00:00:00+00:00")
-    call_command("seed_demo", work_orders=60, password="correct horse", now=now, histories=10, stdout=io.StringIO())
+    call_command("seed_demo", work_orders=20, password="correct horse", now=now, histories=10, stdout=io.StringIO())
     for slug in ("demo", "rival"):
         owner = Tenant.unscoped.get(slug=slug)
         assert (drift(owner.pk), pending(owner)) == (NO_DRIFT, 0)
@@ -385,13 +394,12 @@ def test_what_is_rolled_back_leaves_no_trace(demo: Tenant, boss: User) -> None:
     row, other = factories.work_order(demo, title="aardvark"), factories.task(demo, title="wombat")
     for _ in range(2):
         before, state = rows_of_index(demo), state_of(demo.pk)
-        with tenant_scope(demo.pk), pytest.raises(ZeroDivisionError), transaction.atomic():
+        with tenant_scope(demo.pk), rolled_back():
             services.edit(WorkOrder, item(row), {"title": "quokka"}, actor=boss)
             services.create(Site, written(demo, Site, name="quokka"), actor=boss)
             Task.unscoped.get().delete()
             assert {kind for kind, _ in found(demo, "quokka")} == {"WorkOrder", "Site"}
             assert (found(demo, "wombat"), drift(demo.pk)) == ([], NO_DRIFT)
-            raise ZeroDivisionError
         assert (rows_of_index(demo), state_of(demo.pk)) == (before, state)
         assert (found(demo, "aardvark"), found(demo, "wombat")) == ([key(row)], [key(other)])
         holds(demo, row, "aardvark", no_longer="quokka")
@@ -486,26 +494,24 @@ def without_places(given: Iterable[Results]) -> list[Any]:
 @pytest.mark.parametrize("seed", range(2))
 def test_pending_and_merged_documents_answer_alike(demo: Tenant, rival: Tenant, seed: int) -> None:
     chance = Random(seed)  # noqa: S311 (nothing is secret)
-    rows = corpus(demo, chance, 60)
-    corpus(rival, chance, 20)
+    rows = corpus(demo, chance, 40)
+    corpus(rival, chance, 10)
     given = answers(demo)
     assert sum(each.total > 0 for each in given) > len(given) / 2
     assert merging.merge(demo.pk) == pending_before(demo, rows)
     assert answers(demo) == given
-    for row in chance.sample(rows, 20):
+    for row in chance.sample(rows, 15):
         if row.pk % 3 == 0 and not isinstance(row, Site):
             row.delete()
         else:
             name = {Site: "name", Asset: "name", Ticket: "subject"}.get(type(row), "title")
             setattr(row, name, phrase(chance))
             row.save()
-    corpus(demo, chance, 20)
+    corpus(demo, chance, 15)
     given, waiting = answers(demo), pending(demo)
-    assert 30 < waiting < 50
+    assert 25 < waiting < 35
     assert drift(demo.pk) == NO_DRIFT
     assert (merging.merge(demo.pk), pending(demo)) == (waiting, 0)
-    assert (answers(demo), drift(demo.pk)) == (given, NO_DRIFT)
-    rebuild(demo.pk)
     assert (answers(demo), drift(demo.pk)) == (given, NO_DRIFT)
     empty_index(demo)
     assert {each.total for each in answers(demo)} == {0}
@@ -566,11 +572,10 @@ def test_nothing_is_merged_before_the_commit_nor_after_a_roll_back(
         factories.task(demo, title="aardvark")
         factories.task(rival, title="aardvark")
     before = rows_of_index(demo)
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with rolled_back():
         factories.task(demo, title="quokka")
         factories.task(demo, title="quokka")
         assert pending(demo) == 6
-        raise ZeroDivisionError
     assert rows_of_index(demo) == before
     with transaction.atomic():
         row = factories.task(demo, title="quokka")

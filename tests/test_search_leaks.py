@@ -45,7 +45,7 @@ QUERIES: Final = (
 )
 """What finds something of demo."""
 
-EMPTY: Final = {
+EMPTY: Final[Data] = {
     "totalCount": 0,
     "didYouMean": None,
     "facets": [],

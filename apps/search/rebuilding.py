@@ -5,11 +5,12 @@ its document last: so either the change is read, or its document is written afte
 documents: one that changes meanwhile becomes pending and remembers what the postings say of it.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from psycopg import sql
 from pyroaring import BitMap
 
@@ -20,6 +21,9 @@ from .postings import Changes, Place, ask, run, write_all
 from .snapshots import snapshot
 
 BATCH: Final = 5_000
+TRIES, REST = 20, 0.5
+"""How often a batch is tried whose documents others hold, and the seconds between two tries."""
+
 DOCUMENTS: Final = """
 SELECT id, kind, CASE WHEN pending THEN merged ELSE words END FROM search_document WHERE tenant_id = %s ORDER BY id
 """
@@ -89,8 +93,23 @@ def count_entities(tenant_id: int) -> int:
     return sum(model.unscoped.filter(tenant_id=tenant_id).count() for model in searched_models().values())
 
 
-@transaction.atomic
 def _rewrite(tenant_id: int, keys: Sequence[Key], *, pending: bool) -> None:
+    """Write the documents of entities; give way to transactions that wait for documents of ours while we for theirs."""
+    for left in reversed(range(TRIES)):
+        try:
+            _rewrite_once(tenant_id, keys, pending=pending)
+        except OperationalError:
+            if not left or connection.in_atomic_block:
+                raise
+            time.sleep(REST)
+        else:
+            return
+
+
+@transaction.atomic
+def _rewrite_once(tenant_id: int, keys: Sequence[Key], *, pending: bool) -> None:
+    if len(connection.atomic_blocks) == 1:
+        run("SET LOCAL lock_timeout = '300ms'")  # sooner than PostgreSQL looks for circles, and ends one of the two
     run(LOCK, *_columns(keys), tenant_id)
     write(tenant_id, _contributions(tenant_id, keys), afresh=True, pending=pending)
 

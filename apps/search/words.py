@@ -31,6 +31,7 @@ MARKS: Final = (
 )
 """Characters inside a word that add nothing to it: accents, joiners, soft hyphens."""
 
+MARK: Final = re.compile(f"[{MARKS}]")
 PIECE: Final = re.compile(r"\S+")
 PART: Final = re.compile(rf"[^\W_](?:[^\W_]|[{MARKS}])*")
 WORD: Final = re.compile(r"[^\W_]+")
@@ -130,8 +131,8 @@ def stem(word: str) -> str:
 
 def plain(text: str) -> str:
     """Return a text without control characters and half surrogate pairs, its white space single blanks."""
-    spaced = " ".join(unicodedata.normalize("NFKC", text).split())
-    return spaced if spaced.isascii() and spaced.isprintable() else "".join(filter(_is_shown, spaced))
+    text = unicodedata.normalize("NFKC", text)
+    return " ".join("".join(each for each in text if each.isspace() or _is_shown(each)).split())
 
 
 def _is_shown(character: str) -> bool:
@@ -144,7 +145,7 @@ def fold(text: str) -> str:
     bare = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold()).translate(UNDECOMPOSED)
     if bare.isascii():
         return bare
-    kept = (each for each in bare if not unicodedata.combining(each) and _is_shown(each))
+    kept = (each for each in MARK.sub("", bare) if not unicodedata.combining(each) and _is_shown(each))
     return unicodedata.normalize("NFKC", "".join(kept)).casefold()
 
 
@@ -159,10 +160,10 @@ def _forms(text: str) -> tuple[str, ...]:
 @lru_cache(maxsize=100_000)
 def _pieces(part: str) -> tuple[str, ...]:
     """Return the words that a part of a text is put together of, if it is."""
-    humps = HUMP.split(part)
+    humps = HUMP.split(MARK.sub("", unicodedata.normalize("NFKD", part)))
     found = [word for hump in humps for word in _forms(hump)] if len(humps) > 1 else []
     code = SHORT_CODE.fullmatch(fold(part))
-    return (*found, *code.groups()) if code else tuple(found)
+    return (*found, *(form for group in code.groups() for form in _forms(group))) if code else tuple(found)
 
 
 def _chunk(run: list[re.Match[str]]) -> Chunk:
