@@ -4,6 +4,7 @@ import struct
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from enum import Enum
+from functools import cache
 from http import HTTPStatus
 from math import ceil
 from typing import Annotated, Any, Final
@@ -199,8 +200,11 @@ def _published(results: Results, edges: list[SearchEdge], *, later: bool) -> Sea
 
 
 def _edge(hit: Hit, node: Any) -> SearchEdge:
-    highlights = [Highlight(field=to_camel_case(each.field), fragments=each.fragments) for each in hit.highlights]  # type: ignore[arg-type]
+    highlights = [Highlight(field=_field(each.field), fragments=each.fragments) for each in hit.highlights]  # type: ignore[arg-type]
     return SearchEdge(cursor=_cursor(hit.place), score=hit.score, highlights=highlights, node=node)
+
+
+_field = cache(to_camel_case)
 
 
 def _cursor(place: Place) -> str:

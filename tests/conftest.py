@@ -28,9 +28,9 @@ def fast_passwords() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def own_keys(worker_id: str) -> Iterator[None]:
+def own_keys() -> Iterator[None]:
     """Give each process that tests keys of its own: they share one Valkey, and their databases count alike."""
-    default = {**settings.CACHES["default"], "KEY_PREFIX": f"workgraph-{worker_id}-{uuid4().hex[:8]}"}
+    default = {**settings.CACHES["default"], "KEY_PREFIX": f"workgraph-{uuid4().hex[:12]}"}
     with override_settings(CACHES={**settings.CACHES, "default": default}):
         yield
 

@@ -21,6 +21,7 @@ from apps.search.models import Document
 from apps.search.rebuilding import rebuild
 from apps.tasks.models import Task
 from apps.work_orders.models import WorkOrder
+from schema.errors import INTERNAL_MESSAGE
 from schema.reads import render
 from schema.reads.plan import declaration
 from schema.reads.render import NotRenderableError, Rendered
@@ -1212,11 +1213,12 @@ def test_rendered_and_unrendered_answers_are_equal_to_the_last_byte(
     kind: str,
 ) -> None:
     document = whole_document(kind, attributes_of(OBJECTS[KINDS[kind].__name__], 2))
-    fast = ask(furnished, document, query="gauge")
+    fast, coerced = ask(furnished, document, query="gauge"), data(furnished, document, query="gauge")
     with monkeypatch.context() as patch:
         patch.setattr("schema.reads.render._object", refuse)
         slow = ask(furnished, document, query="gauge")
-    assert renderings == [True, False]
+        assert data(furnished, document, query="gauge") == coerced
+    assert renderings == [True, True, False, False]
     assert json.dumps(fast) == json.dumps(slow)
     assert len(fast["data"]["search"]["edges"]) == 2
 
@@ -1249,15 +1251,26 @@ def test_what_can_not_be_rendered_is_left_to_the_executor_whole(
     assert caplog.records == []
 
 
+@pytest.mark.parametrize(("model", "name", "selected"), [(WorkOrder, "number", ""), (Asset, "site", "{ code }")])
 def test_a_value_that_is_not_of_its_type_is_told_by_its_path(
-    ask: Ask, demo: Tenant, technician: User, renderings: list[bool], monkeypatch: pytest.MonkeyPatch
+    ask: Ask,
+    demo: Tenant,
+    technician: User,
+    renderings: list[bool],
+    monkeypatch: pytest.MonkeyPatch,
+    model: Any,
+    name: str,
+    selected: str,
 ) -> None:
-    titled(demo, "Gauge")
-    monkeypatch.setattr(WorkOrder, "number", None)
-    answer = ask(technician, SEARCH, query="gauge")
+    text = {WorkOrder: "title", Asset: "name"}[model]
+    MAKE[model](demo, **{text: "Gauge"})
+    document = (
+        f'{{ search(query: "gauge") {{ edges {{ node {{ ... on {model.__name__} {{ {name} {selected} }} }} }} }} }}'
+    )
+    monkeypatch.setattr(model, name, None)
+    answer = ask(technician, document)
     (error,) = answer["errors"]
-    assert error["path"] == ["search", "edges", 0, "node", "number"]
-    assert error["extensions"]["code"] in {"INTERNAL", "BAD_REQUEST"}
+    assert (error["path"], error["message"]) == (["search", "edges", 0, "node", name], INTERNAL_MESSAGE)
     assert (answer["data"], renderings) == (None, [False])
 
 

@@ -176,12 +176,12 @@ def test_the_longest_queries_are_answered_in_reasonable_time(filled: Tenant, pie
 
 
 @pytest.mark.parametrize("piece", ["a", "\u0301", "a\u0301", "ab ", "a-", "x1.", "ﷺ", "#", "👨‍👩‍👧", "\u200d"])
-def test_a_text_of_a_megabyte_is_indexed_and_found(demo: Tenant, piece: str) -> None:
+def test_a_text_of_a_hundred_kilobytes_is_indexed_and_found(demo: Tenant, piece: str) -> None:
     started = time.monotonic()
-    row = factories.work_order(demo, description="aardvark " + piece * (1_000_000 // len(piece)))
+    row = factories.work_order(demo, description="aardvark " + piece * (100_000 // len(piece)))
     merging.merge(demo.pk)
     assert found(demo, "aardvark") == [key(row)]
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 5
 
 
 # From texts to words

@@ -21,7 +21,7 @@ changed AS (
 ),
 added AS (
     INSERT INTO search_document (tenant_id, kind, entity_id, words, merged, pending)
-    SELECT %(tenant)s, g.kind, g.key, g.words, '{{}}', {pending} FROM given g
+    SELECT %(tenant)s, g.kind, g.key, g.words, '{{}}', true FROM given g
     WHERE NOT EXISTS (
         SELECT FROM search_document d WHERE d.tenant_id = %(tenant)s AND d.kind = g.kind AND d.entity_id = g.key
     ) ORDER BY g.place
@@ -32,6 +32,12 @@ SELECT count(*) FROM (
 ) AS pending
 """
 
+ADD: Final = """
+INSERT INTO search_document (tenant_id, kind, entity_id, words, merged, pending)
+SELECT %(tenant)s, g.kind, g.key, string_to_array(g.words, ' '), '{}', false
+FROM unnest(%(kinds)s::text[], %(keys)s::bigint[], %(words)s::text[]) WITH ORDINALITY AS g (kind, key, words, place)
+ORDER BY g.place ON CONFLICT DO NOTHING
+"""
 OVERWRITE: Final = """UPDATE SET words = EXCLUDED.words, pending = true,
         merged = CASE WHEN search_document.pending THEN search_document.merged ELSE search_document.words END"""
 """What becomes of a document that somebody else has added meanwhile."""
@@ -79,17 +85,26 @@ def _weighted(model: Any) -> tuple[tuple[str, str], ...]:
     return tuple((weight, name) for weight in ("a", "b", "c") for name in getattr(declared, weight))
 
 
-def write(tenant_id: int, contributions: Sequence[Contribution], *, afresh: bool = False, pending: bool = True) -> bool:
+def write(tenant_id: int, contributions: Sequence[Contribution], *, afresh: bool = False) -> bool:
     """Write what entities contribute now; tell whether so many documents are pending that they should be merged.
 
     The documents of new entities are numbered in the order given. Whoever builds the index anew, `afresh`, yields to
-    those who change entities, and goes on to write all postings if new documents are not `pending`.
+    those who change entities.
     """
-    kinds, keys, found = zip(*contributions, strict=True) if contributions else ((), (), ())
-    values: dict[str, Any] = {"kinds": list(kinds), "keys": list(keys), "words": list(map(" ".join, found))}
+    conflict, touched = (LEAVE, DIFFERING) if afresh else (OVERWRITE, EVERY)
     with connection.cursor() as cursor:
-        conflict, touched = (LEAVE, DIFFERING) if afresh else (OVERWRITE, EVERY)
-        statement = WRITE.format(conflict=conflict, touched=touched, pending=pending)
-        cursor.execute(statement, {**values, "tenant": tenant_id, "many": MANY})
+        statement = WRITE.format(conflict=conflict, touched=touched)
+        cursor.execute(statement, {**_columns(tenant_id, contributions), "many": MANY})
         (before,) = cursor.fetchone()
     return bool(before + len(contributions) >= MANY)
+
+
+def add(tenant_id: int, contributions: Sequence[Contribution]) -> None:
+    """Write the documents that are not there yet, for who goes on to write all postings: they are not pending."""
+    with connection.cursor() as cursor:
+        cursor.execute(ADD, _columns(tenant_id, contributions))
+
+
+def _columns(tenant_id: int, contributions: Sequence[Contribution]) -> dict[str, Any]:
+    kinds, keys, found = zip(*contributions, strict=True) if contributions else ((), (), ())
+    return {"tenant": tenant_id, "kinds": list(kinds), "keys": list(keys), "words": list(map(" ".join, found))}

@@ -15,7 +15,7 @@ from psycopg import sql
 from pyroaring import BitMap
 
 from .declaration import searched_models
-from .documents import Contribution, contribution_of, write
+from .documents import Contribution, add, contribution_of, write
 from .merging import hold_merges, mark_changed
 from .postings import Changes, Place, ask, run, write_all
 from .snapshots import snapshot
@@ -64,9 +64,9 @@ class Drift(NamedTuple):
 def rebuild(tenant_id: int, tick: Tick = lambda _: None) -> None:
     """Write all documents and postings of a tenant anew."""
     # The first time, all documents are new: to merge them in would take much longer than to write the postings anew.
-    pending = is_built(tenant_id)
+    write_batch = _rewrite if is_built(tenant_id) else _add
     for keys in _batches(_keys(tenant_id)):
-        _rewrite(tenant_id, keys, pending=pending)
+        write_batch(tenant_id, keys)
         tick(len(keys))
     with transaction.atomic():
         left_over = [Contribution(kind, key, []) for kind, key in _left_over(tenant_id)]
@@ -93,11 +93,11 @@ def count_entities(tenant_id: int) -> int:
     return sum(model.unscoped.filter(tenant_id=tenant_id).count() for model in searched_models().values())
 
 
-def _rewrite(tenant_id: int, keys: Sequence[Key], *, pending: bool) -> None:
+def _rewrite(tenant_id: int, keys: Sequence[Key]) -> None:
     """Write the documents of entities; give way to transactions that wait for documents of ours while we for theirs."""
     for left in reversed(range(TRIES)):
         try:
-            _rewrite_once(tenant_id, keys, pending=pending)
+            _rewrite_once(tenant_id, keys)
         except OperationalError:
             if not left or connection.in_atomic_block:
                 raise
@@ -107,11 +107,15 @@ def _rewrite(tenant_id: int, keys: Sequence[Key], *, pending: bool) -> None:
 
 
 @transaction.atomic
-def _rewrite_once(tenant_id: int, keys: Sequence[Key], *, pending: bool) -> None:
+def _rewrite_once(tenant_id: int, keys: Sequence[Key]) -> None:
     if len(connection.atomic_blocks) == 1:
         run("SET LOCAL lock_timeout = '300ms'")  # sooner than PostgreSQL looks for circles, and ends one of the two
     run(LOCK, *_columns(keys), tenant_id)
-    write(tenant_id, _contributions(tenant_id, keys), afresh=True, pending=pending)
+    write(tenant_id, _contributions(tenant_id, keys), afresh=True)
+
+
+def _add(tenant_id: int, keys: Sequence[Key]) -> None:
+    add(tenant_id, _contributions(tenant_id, keys))
 
 
 @transaction.atomic

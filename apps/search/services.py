@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 from typing import Any, Final
 
 from django.db import connection
@@ -208,7 +209,7 @@ def _results(payload: Any) -> Results:
     worst = WORST * payload["terms"]
     return Results(
         hits=[
-            Hit(kind, key, (cost, number), round(1 - cost / worst, 4), [_highlight(*each) for each in highlights])
+            Hit(kind, key, (cost, number), round(1 - cost / worst, 4), list(starmap(_highlight, highlights)))
             for kind, key, cost, number, highlights in payload["hits"]
         ],
         has_next=payload["more"],
@@ -219,4 +220,4 @@ def _results(payload: Any) -> Results:
 
 
 def _highlight(field: str, fragments: Iterable[tuple[str, bool]]) -> Highlight:
-    return Highlight(field, [Fragment(*fragment) for fragment in fragments])
+    return Highlight(field, list(starmap(Fragment, fragments)))

@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import BigIntegerField, BooleanField, Count, F, Func, OrderBy, OuterRef, Q, QuerySet
+from django.db.models import BigIntegerField, BooleanField, Count, F, Func, OrderBy, OuterRef, Q, QuerySet, Value
 
 from .keyset import Order, Values, ranges_after, reverse
 from .plan import Plan
@@ -80,8 +80,16 @@ def fetch_page(plan: Plan, listing: Listing) -> Page:
     """Fetch a page of a list, in one statement."""
     # The page's keys come from an index; joining only then spares joining rows that the page does not show.
     keys = listing.keys(listing.model._default_manager.all())
-    chosen = Func(F("pk"), keys, template="%(expressions)s)", arg_joiner=" = ANY(", output_field=BooleanField())
-    return listing.page(settle(plan, rows_of(plan).filter(chosen).order_by(*listing.terms)))
+    return listing.page(settle(plan, rows_of(plan).filter(_among(keys)).order_by(*listing.terms)))
+
+
+def among(keys: Iterable[int]) -> Func:
+    """Return the condition that a row has one of these keys: one array, where `pk__in` would send them one by one."""
+    return _among(Value(list(keys), output_field=KEYS))
+
+
+def _among(keys: Func | Value) -> Func:
+    return Func(F("pk"), keys, template="%(expressions)s)", arg_joiner=" = ANY(", output_field=BooleanField())
 
 
 def fetch_nested_pages(plan: Plan, listing: Listing, column: str, owners: Sequence[models.Model]) -> dict[int, Page]:

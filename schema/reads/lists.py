@@ -13,7 +13,7 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 from schema.errors import BadRequestError
 
 from .arguments import PageArguments
-from .fetch import Page, at, count_nested_rows, count_rows, fetch_nested_pages, fetch_page, rows_of, settle
+from .fetch import Page, among, at, count_nested_rows, count_rows, fetch_nested_pages, fetch_page, rows_of, settle
 from .fields import REFERENCES, Node, NodeList, page_key
 from .global_id import GlobalId
 from .pages import EMPTY, Connection, publish_page
@@ -80,7 +80,7 @@ def fetch_nodes(selections: Selections, groups: Iterable[FieldDetailsList], name
         plan = Plan(_model_of(node_type))
         for details in groups:
             selections.read(plan, node_type, details)
-        rows = settle(plan, rows_of(plan).filter(pk__in=wanted))
+        rows = settle(plan, rows_of(plan).filter(among(wanted)))
         _fetch_below(selections, plan, rows)
         found |= {GlobalId(type_name, row.pk): row for row in rows}
     return found

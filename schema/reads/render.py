@@ -1,14 +1,15 @@
-"""Completes a long list by plain functions, put together once for what is selected of its objects.
+"""Completes a long list by one expression, put together once for what is selected of its objects.
 
 The executor takes some twenty steps for each field of each object. What a selection asks of the objects must be
 attributes at any depth; where it asks for more (a resolver, a nested list of nodes), and whenever a value is not what
-its type says, the list is left to the executor, which tells errors by their paths.
+its type says, the list is left to the executor, which tells errors by their paths. The expression is Python source made
+of the schema's own attribute names and of numbered names for everything else: nothing that a client wrote is in it.
 """
 
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from itertools import count
 from typing import Any, Final
 
 from graphql import (
@@ -22,13 +23,16 @@ from graphql.execution.collect_fields import FieldDetailsList
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from .fields import IdField
+from .global_id import encode_id
 from .plan import TYPENAME, Selections, declaration
 
 logger = logging.getLogger(__name__)
 
-NULL: Final = "null where the schema has none"
 RESULT: Final = 4
 """Which of the arguments of `complete_list_value` is the list."""
+
+PLAIN: Final = {"String": "str", "ID": "str", "Boolean": "bool"}
+"""Leaf types whose values, if they are of this Python type, are answers as they are."""
 
 Render = Callable[[Any], Any]
 
@@ -56,7 +60,7 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
 def rendered(selections: Selections, kind: GraphQLObjectType, details: FieldDetailsList, items: Sequence[Any]) -> Any:
     """Return a list of objects of a type with what is selected of them: rendered if that can be done, else as it is."""
     try:
-        render = _object(selections, kind, details)
+        render = render_of(selections, kind, details)
         return Rendered([render(item) for item in items])
     except NotRenderableError:
         return items
@@ -65,65 +69,87 @@ def rendered(selections: Selections, kind: GraphQLObjectType, details: FieldDeta
         return items
 
 
-def _object(selections: Selections, kind: GraphQLObjectType, details: FieldDetailsList) -> Render:
-    """Return what makes an object of a type the answer to a selection."""
-    parts = [
-        (key, _field(selections, kind, group[0].node.name.value, group))
-        for key, group in selections.fields(kind, details)
-    ]
-    return lambda source: {key: render(source) for key, render in parts}
+def render_of(selections: Selections, kind: GraphQLObjectType, details: FieldDetailsList) -> Render:
+    """Return what makes an object of a type the answer to a selection.
+
+    Raises NotRenderableError when the selection asks for more than attributes.
+    """
+    expression = _Expression(selections)
+    source = f"lambda source: {expression.of_object(kind, details, 'source')}"
+    render: Render = eval(source, expression.names)  # noqa: S307 (source of our own, see above)
+    return render
 
 
-def _field(selections: Selections, kind: GraphQLObjectType, name: str, group: FieldDetailsList) -> Render:
-    if name == TYPENAME:
-        return lambda _: kind.name
-    declared = declaration(kind, name)
-    if not declared.is_basic_field:
-        raise NotRenderableError
-    read, complete = _reader(declared), _value(selections, kind.fields[name].type, group)
-    return lambda source: complete(read(source))
+class _Expression:
+    """Python source that makes values answers, and what the names in it stand for."""
+
+    def __init__(self, selections: Selections) -> None:
+        self._selections, self._numbers = selections, count()
+        self.names: dict[str, Any] = {"__builtins__": {}, "type": type, "str": str, "bool": bool}
+
+    def of_object(self, kind: GraphQLObjectType, details: FieldDetailsList, source: str) -> str:
+        """Return the source of a dict with what is selected of the object that another source stands for."""
+        fields = self._selections.fields(kind, details)
+        parts = (f"{self._named(key)}: {self._of_field(kind, group, source)}" for key, group in fields)
+        return f"{{{', '.join(parts)}}}"
+
+    def _of_field(self, kind: GraphQLObjectType, group: FieldDetailsList, source: str) -> str:
+        name = group[0].node.name.value
+        if name == TYPENAME:
+            return self._named(kind.name)
+        declared = declaration(kind, name)
+        if not declared.is_basic_field:
+            raise NotRenderableError
+        if isinstance(declared, IdField):
+            return f"{self._named(_encode_id)}({source})"
+        return self._of_value(kind.fields[name].type, group, f"{source}.{declared.python_name}")
+
+    def _of_value(self, kind: Any, group: FieldDetailsList, source: str) -> str:
+        required = is_non_null_type(kind)
+        kind, value = kind.of_type if required else kind, f"value{next(self._numbers)}"
+        if is_leaf_type(kind):
+            coerce = self._named(_required(kind) if required else _optional(kind))
+            plain = PLAIN.get(kind.name, "None")
+            return f"({value} if type({value} := {source}) is {plain} else {coerce}({value}))"
+        present = self._of_present(kind, group, value)
+        absent = f"{self._named(_refuse_null)}()" if required else "None"
+        return f"({absent} if ({value} := {source}) is None else {present})"
+
+    def _of_present(self, kind: Any, group: FieldDetailsList, value: str) -> str:
+        if is_list_type(kind):
+            item = f"item{next(self._numbers)}"
+            return f"[{self._of_value(kind.of_type, group, item)} for {item} in {value}]"
+        if is_abstract_type(kind):
+            return f"{self._named(_Node(self._selections, group))}({value})"
+        return self.of_object(kind, group, value)
+
+    def _named(self, thing: Any) -> str:
+        name = f"name{next(self._numbers)}"
+        self.names[name] = thing
+        return name
 
 
-def _reader(declared: Any) -> Render:
-    if isinstance(declared, IdField):
-        return lambda source: declared.get_result(source, None, [], {})
-    return attrgetter(declared.python_name)
+def _encode_id(row: Any) -> str:
+    return encode_id(row._meta.object_name, row.pk)
 
 
-def _value(selections: Selections, kind: Any, group: FieldDetailsList) -> Render:
-    """Return what makes a value the answer to a selection of a field of this type."""
-    required = is_non_null_type(kind)
-    kind = kind.of_type if required else kind
-    if is_list_type(kind):
-        item = _value(selections, kind.of_type, group)
-        return _nullable(lambda values: [item(value) for value in values], required=required)
-    if is_leaf_type(kind):
-        return _leaf(kind, required=required)
-    render = _Node(selections, group) if is_abstract_type(kind) else _object(selections, kind, group)
-    return _nullable(render, required=required)
+def _refuse_null() -> None:
+    raise TypeError("null where the schema has none")
 
 
-def _nullable(render: Render, *, required: bool) -> Render:
+def _required(kind: Any) -> Render:
+    coerce: Render = kind.coerce_output_value
+
     def complete(value: Any) -> Any:
-        if value is None and required:
-            raise TypeError(NULL)
-        return None if value is None else render(value)
-
-    return complete
-
-
-def _leaf(kind: Any, *, required: bool) -> Render:
-    coerce, text = kind.coerce_output_value, kind.name in {"String", "ID"}
-
-    def complete(value: Any) -> Any:
-        if text and type(value) is str:
-            return value
         coerced = None if value is None else coerce(value)
-        if coerced is None and required:
-            raise TypeError(NULL)
-        return coerced
+        return _refuse_null() if coerced is None else coerced
 
     return complete
+
+
+def _optional(kind: Any) -> Render:
+    coerce: Render = kind.coerce_output_value
+    return lambda value: None if value is None else coerce(value)
 
 
 class _Node:
@@ -138,5 +164,5 @@ class _Node:
         if render is None:
             kind = self._selections.info.schema.type_map[source._meta.object_name]
             assert isinstance(kind, GraphQLObjectType)
-            render = self._renders[type(source)] = _object(self._selections, kind, self._group)
+            render = self._renders[type(source)] = render_of(self._selections, kind, self._group)
         return render(source)
