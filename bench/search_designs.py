@@ -1,8 +1,8 @@
 """Which structure a full-text index over 1,000,000 short texts is to have, and how misspelt words find candidates.
 
 `python -m bench.search_designs [--rows N] [--words N] [--parallel]`: makes demo titles, loads them into each of the
-structures of `search_structures`, asks all of them the same questions by turns, adds documents, and prints what each
-took; then it does the same with the ways of `search_spelling` to find words. pyroaring and rapidfuzz are to be there.
+structures of `searching.structures`, asks all of them the same questions by turns, adds documents, and prints what
+each took; then it does the same with the ways of `searching.spelling` to find words.
 """
 
 import argparse
@@ -21,7 +21,8 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from bench.scratch import scratch_database
-from bench.search_structures import KINDS, Answer, Bitmaps, IdArrays, Postings, Query, Row, Structure, TextVectors
+from bench.searching import spelling
+from bench.searching.structures import KINDS, Answer, Bitmaps, IdArrays, Postings, Query, Row, Structure, TextVectors
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -62,8 +63,6 @@ def main() -> None:
     parser.add_argument("--parallel", action="store_true", help="let a query use several processes of the server")
     options = parser.parse_args()
     with scratch_database("bench_search_designs"):
-        from bench import search_spelling  # noqa: PLC0415 (Django is set up by now)
-
         session = raw_session()
         session.execute(f"SET max_parallel_workers_per_gather = {2 if options.parallel else 0}")
         corpus = make_corpus(options.rows, random.Random(1))
@@ -72,7 +71,7 @@ def main() -> None:
         build(session, structures, corpus.rows)
         ask(session, structures, corpus)
         add(session, structures, corpus.later)
-        search_spelling.compare(session, corpus.words, options.words)
+        spelling.compare(session, corpus.words, options.words)
 
 
 def raw_session() -> psycopg.Connection[Any]:

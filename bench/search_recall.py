@@ -2,7 +2,7 @@
 
 `python -m bench.search_recall FILE [--misses]`: FILE is a CSV with the columns `title` and `normalised_title`, as typed
 and as put right. The titles become work orders of a scratch tenant; then each that holds a misspelt word is searched
-for as it is put right, and as it is typed others are that hold the right word. `bench.search_cases` says what counts.
+for as it is put right, and as it is typed others are that hold the right word; `bench.searching.cases` says which.
 Everything is asked twice: with no synonyms, and with those that are built in. No answer comes from the cache.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from unittest.mock import patch
 
 from bench.scratch import scratch_database
-from bench.search_cases import STRATA, Case, Title, cases, read
+from bench.searching.cases import STRATA, Case, Title, cases, read
 
 FIRST: Final = 20
 SEED: Final = 1

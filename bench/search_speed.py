@@ -18,11 +18,11 @@ from functools import partial
 from typing import Any, Final
 from unittest.mock import patch
 
-from bench import search_page
 from bench.scratch import scratch_database
-from bench.search_contenders import Tantivy, Way, memory, ours, similarity
-from bench.search_page import Spent
-from bench.search_queries import kinds
+from bench.searching import page
+from bench.searching.contenders import Tantivy, Way, memory, ours, similarity
+from bench.searching.page import Spent
+from bench.searching.queries import kinds
 
 ROWS: Final = (10_000, 100_000, 1_000_000)
 QUERIES, SAMPLE, BATCH = 40, 4_000, 10_000
@@ -126,7 +126,7 @@ def ask(
         for name, way in (ways | slow if number < often else ways).items():
             if name == "ours, cached":
                 way(query)
-            spent, count = search_page.measured(partial(way, query))
+            spent, count = page.measured(partial(way, query))
             times[name].append(spent)
             found[name].append(count)
     return times, found
@@ -161,7 +161,7 @@ def middle(times: Times, kind: str, way: str) -> float:
 
 def report_sizes() -> None:
     """Print how large the tables are."""
-    for name, (total, table) in search_page.sizes().items():
+    for name, (total, table) in page.sizes().items():
         print(f"{name}: {total:.1f} MB with its indexes, {table:.1f} MB without")
 
 
@@ -176,7 +176,7 @@ def report_pages(query: str) -> None:
     print(f"{query!r}, by /graphql")
     print(f"{'page':>6} {'first ms':>9} {'cached ms':>10} {'p95 ms':>8} {'CPU here':>9} {'in server':>9} {'kB':>7}")
     for size in (20, PAGE):
-        first, spent, length = search_page.requests(query, size, ROUNDS)
+        first, spent, length = page.requests(query, size, ROUNDS)
         passed, here, there = map(list, zip(*spent, strict=True))
         line = f"{first.passed:9.1f} {statistics.median(passed):10.2f} {percentile(passed):8.2f}"
         cpu = f"{statistics.median(here):9.2f} {statistics.median(there):9.2f}"
