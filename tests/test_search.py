@@ -1215,7 +1215,7 @@ def test_rendered_and_unrendered_answers_are_equal_to_the_last_byte(
     document = whole_document(kind, attributes_of(OBJECTS[KINDS[kind].__name__], 2))
     fast, coerced = ask(furnished, document, query="gauge"), data(furnished, document, query="gauge")
     with monkeypatch.context() as patch:
-        patch.setattr("schema.reads.render._object", refuse)
+        patch.setattr("schema.reads.render.render_of", refuse)
         slow = ask(furnished, document, query="gauge")
         assert data(furnished, document, query="gauge") == coerced
     assert renderings == [True, True, False, False]
@@ -1233,7 +1233,7 @@ def test_the_clients_document_is_rendered_and_equal_to_what_the_executor_answers
 ) -> None:
     answers = [ask(furnished, SEARCH, query=query), ask(furnished, NAMED, query=query)]
     with monkeypatch.context() as patch:
-        patch.setattr("schema.reads.render._object", refuse)
+        patch.setattr("schema.reads.render.render_of", refuse)
         answers += [ask(furnished, SEARCH, query=query), ask(furnished, NAMED, query=query)]
     assert renderings == [True] * 4 + [False] * 4
     assert json.dumps(answers[0]) == json.dumps(answers[2])

@@ -17,7 +17,7 @@ from apps.search.words import fold, plain, stem, tokens, words
 from tests import factories
 from tests.test_search_index import SEARCHED, answer, ask, found, key, rows_of_index
 
-many = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 """For properties that ask the database; the rows are made once and not changed."""
 
 pure = settings(deadline=None, max_examples=150)

@@ -378,7 +378,7 @@ def answer(actor: User, monkeypatch: pytest.MonkeyPatch, *, fast: bool) -> tuple
     with monkeypatch.context() as patch:
         patch.setattr("schema.search.rendered", spy)
         if not fast:
-            patch.setattr("schema.reads.render._object", refuse)
+            patch.setattr("schema.reads.render.render_of", refuse)
         return search(actor, "zirconium"), seen == [True]
 
 

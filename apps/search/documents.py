@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from django.db import connection
 
 from .declaration import NUMBER, Searched
-from .words import fold, words
+from .words import folded, words
 
 WRITE: Final = """
 WITH given AS (
@@ -18,13 +18,12 @@ changed AS (
     UPDATE search_document d
     SET merged = CASE WHEN d.pending THEN d.merged ELSE d.words END, words = g.words, pending = true
     FROM given g WHERE d.tenant_id = %(tenant)s AND d.kind = g.kind AND d.entity_id = g.key AND {touched}
+    RETURNING g.place
 ),
 added AS (
     INSERT INTO search_document (tenant_id, kind, entity_id, words, merged, pending)
-    SELECT %(tenant)s, g.kind, g.key, g.words, '{{}}', true FROM given g
-    WHERE NOT EXISTS (
-        SELECT FROM search_document d WHERE d.tenant_id = %(tenant)s AND d.kind = g.kind AND d.entity_id = g.key
-    ) ORDER BY g.place
+    SELECT %(tenant)s, g.kind, g.key, g.words, '{{}}', {pending} FROM given g
+    WHERE {missing} ORDER BY g.place
     ON CONFLICT (tenant_id, kind, entity_id) DO {conflict}
 )
 SELECT count(*) FROM (
@@ -47,6 +46,12 @@ EVERY: Final = "true"
 """Which documents are written: also those whose words stay, for results show the text that has changed."""
 
 DIFFERING: Final = "d.words IS DISTINCT FROM g.words"
+UNCHANGED: Final = "g.place NOT IN (SELECT place FROM changed)"
+"""Which documents are added: also one that was there when the statement began, and that a merge has removed since."""
+
+ABSENT: Final = """NOT EXISTS (
+        SELECT FROM search_document d WHERE d.tenant_id = %(tenant)s AND d.kind = g.kind AND d.entity_id = g.key
+    )"""
 MANY: Final = 250
 """From so many pending documents on, they are merged: each search reads all that are pending."""
 
@@ -73,7 +78,7 @@ def contribution_of(model: Any, key: int, values: Sequence[Any]) -> Contribution
     found: set[str] = set()
     for (weight, name), value in zip(_weighted(model), values, strict=True):
         if name == NUMBER:  # its digits are found by the serial
-            found.add(f"{NUMBERED}:{fold(model.number_prefix)}")
+            found.add(f"{NUMBERED}:{folded(model.number_prefix)}")
         elif value:
             found |= words(value, f"{weight}:")
     return Contribution(model.__name__, key, sorted(found))
@@ -85,22 +90,22 @@ def _weighted(model: Any) -> tuple[tuple[str, str], ...]:
     return tuple((weight, name) for weight in ("a", "b", "c") for name in getattr(declared, weight))
 
 
-def write(tenant_id: int, contributions: Sequence[Contribution], *, afresh: bool = False) -> bool:
+def write(tenant_id: int, contributions: Sequence[Contribution], *, afresh: bool = False, pending: bool = True) -> bool:
     """Write what entities contribute now; tell whether so many documents are pending that they should be merged.
 
     The documents of new entities are numbered in the order given. Whoever builds the index anew, `afresh`, yields to
-    those who change entities.
+    those who change entities; its new documents are not `pending` if it goes on to write all postings.
     """
-    conflict, touched = (LEAVE, DIFFERING) if afresh else (OVERWRITE, EVERY)
+    conflict, touched, missing = (LEAVE, DIFFERING, ABSENT) if afresh else (OVERWRITE, EVERY, UNCHANGED)
     with connection.cursor() as cursor:
-        statement = WRITE.format(conflict=conflict, touched=touched)
+        statement = WRITE.format(conflict=conflict, touched=touched, missing=missing, pending=pending)
         cursor.execute(statement, {**_columns(tenant_id, contributions), "many": MANY})
         (before,) = cursor.fetchone()
     return bool(before + len(contributions) >= MANY)
 
 
 def add(tenant_id: int, contributions: Sequence[Contribution]) -> None:
-    """Write the documents that are not there yet, for who goes on to write all postings: they are not pending."""
+    """Write documents that are not there yet, for who goes on to write all postings: they are not pending."""
     with connection.cursor() as cursor:
         cursor.execute(ADD, _columns(tenant_id, contributions))
 

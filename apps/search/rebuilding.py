@@ -7,6 +7,7 @@ documents: one that changes meanwhile becomes pending and remembers what the pos
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -63,8 +64,10 @@ class Drift(NamedTuple):
 
 def rebuild(tenant_id: int, tick: Tick = lambda _: None) -> None:
     """Write all documents and postings of a tenant anew."""
-    # The first time, all documents are new: to merge them in would take much longer than to write the postings anew.
-    write_batch = _rewrite if is_built(tenant_id) else _add
+    # The first time, documents need not be pending: to merge them in takes much longer than to write the postings anew.
+    # And where there are none at all, none need be looked for.
+    begun = ask("SELECT FROM search_document WHERE tenant_id = %s LIMIT 1", tenant_id)
+    write_batch = partial(_rewrite, pending=is_built(tenant_id)) if begun else _add
     for keys in _batches(_keys(tenant_id)):
         write_batch(tenant_id, keys)
         tick(len(keys))
@@ -93,11 +96,11 @@ def count_entities(tenant_id: int) -> int:
     return sum(model.unscoped.filter(tenant_id=tenant_id).count() for model in searched_models().values())
 
 
-def _rewrite(tenant_id: int, keys: Sequence[Key]) -> None:
+def _rewrite(tenant_id: int, keys: Sequence[Key], *, pending: bool) -> None:
     """Write the documents of entities; give way to transactions that wait for documents of ours while we for theirs."""
     for left in reversed(range(TRIES)):
         try:
-            _rewrite_once(tenant_id, keys)
+            _rewrite_once(tenant_id, keys, pending=pending)
         except OperationalError:
             if not left or connection.in_atomic_block:
                 raise
@@ -107,11 +110,11 @@ def _rewrite(tenant_id: int, keys: Sequence[Key]) -> None:
 
 
 @transaction.atomic
-def _rewrite_once(tenant_id: int, keys: Sequence[Key]) -> None:
+def _rewrite_once(tenant_id: int, keys: Sequence[Key], *, pending: bool) -> None:
     if len(connection.atomic_blocks) == 1:
         run("SET LOCAL lock_timeout = '300ms'")  # sooner than PostgreSQL looks for circles, and ends one of the two
     run(LOCK, *_columns(keys), tenant_id)
-    write(tenant_id, _contributions(tenant_id, keys), afresh=True)
+    write(tenant_id, _contributions(tenant_id, keys), afresh=True, pending=pending)
 
 
 def _add(tenant_id: int, keys: Sequence[Key]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from threading import Lock
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import snowballstemmer
 
@@ -21,6 +21,14 @@ LONGEST: Final = 40
 LONGEST_JOINED: Final = 24
 SHORT: Final = 2
 """A part of so many letters is hardly a word by itself."""
+
+MOST_PARTS: Final = 8
+LONGEST_PART: Final = 2 * LONGEST
+"""How many characters of a part are looked at: accents may double a letter."""
+
+CACHED: Final = 20_000
+LONGEST_CACHED: Final = 64
+"""What is kept of texts that were read is small: people who write them must not fill the memory."""
 
 LONGEST_TEXT: Final = 10_000
 """How many characters of a text are searched."""
@@ -76,7 +84,8 @@ def chunks(text: str) -> Iterator[Chunk]:
     """Yield what a text consists of, in its order; only so much of it as is searched."""
     run: list[re.Match[str]] = []
     for part in PART.finditer(text[:LONGEST_TEXT]):
-        if run and not (part.start() - run[-1].end() == 1 and not text[part.start() - 1].isspace()):
+        near = run and part.start() - run[-1].end() == 1 and not text[part.start() - 1].isspace()
+        if run and (len(run) == MOST_PARTS or not near):
             yield _chunk(run)
             run = []
         run.append(part)
@@ -88,11 +97,11 @@ def tokens(text: str) -> Iterator[Token]:
     """Yield the words that a text is found by, with their places."""
     for piece in PIECE.finditer(text[:LONGEST_TEXT]):
         at = piece.start()
-        for word, start, end in _tokens_of(piece[0]):
+        for word, start, end in _few(_tokens_of, piece[0]):
             yield Token(word, at + start, at + end)
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=CACHED)
 def _tokens_of(piece: str) -> tuple[Token, ...]:
     found: list[Token] = []
     for chunk in chunks(piece):
@@ -106,13 +115,18 @@ def words(text: str, before: str = "") -> set[str]:
     """Return the distinct words of a text, each with what is to stand before it."""
     found: set[str] = set()
     for piece in PIECE.findall(text[:LONGEST_TEXT]):
-        found |= _words_of(piece, before)
+        found |= _few(_words_of, piece, before)
     return found
 
 
-@lru_cache(maxsize=100_000)
+def _few(cached: Any, piece: str, *rest: str) -> Any:
+    """Call a cached function; past its cache for a long piece."""
+    return (cached if len(piece) <= LONGEST_CACHED else cached.__wrapped__)(piece, *rest)
+
+
+@lru_cache(maxsize=CACHED)
 def _words_of(piece: str, before: str) -> frozenset[str]:
-    return frozenset(before + token.word for token in _tokens_of(piece))
+    return frozenset(before + token.word for token in _few(_tokens_of, piece))
 
 
 def is_code(word: str) -> bool:
@@ -120,7 +134,7 @@ def is_code(word: str) -> bool:
     return not word.isalpha()
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=CACHED)
 def stem(word: str) -> str:
     """Return the stem of an English word (Porter2); a code is its own."""
     if is_code(word):
@@ -139,7 +153,6 @@ def _is_shown(character: str) -> bool:
     return unicodedata.category(character) not in CONTROL
 
 
-@lru_cache(maxsize=100_000)
 def fold(text: str) -> str:
     """Return a text without case, accents and control characters, in the widths that are usual (NFKC)."""
     bare = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold()).translate(UNDECOMPOSED)
@@ -149,26 +162,31 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", "".join(kept)).casefold()
 
 
-@lru_cache(maxsize=100_000)
+folded = lru_cache(maxsize=CACHED)(fold)
+
+
+@lru_cache(maxsize=CACHED)
 def _forms(text: str) -> tuple[str, ...]:
     """Return the words that a part of a text is: mostly one; a code also without the zeros that fill it up."""
-    found = [word[:LONGEST] for word in WORD.findall(fold(text))]
+    found = [word[:LONGEST] for word in WORD.findall(folded(text))]
     bare = [FILLING.sub("", word) for word in found if "0" in word]
     return tuple(dict.fromkeys(found + bare))
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=CACHED)
 def _pieces(part: str) -> tuple[str, ...]:
     """Return the words that a part of a text is put together of, if it is."""
     humps = HUMP.split(MARK.sub("", unicodedata.normalize("NFKD", part)))
     found = [word for hump in humps for word in _forms(hump)] if len(humps) > 1 else []
-    code = SHORT_CODE.fullmatch(fold(part))
+    code = SHORT_CODE.fullmatch(folded(part))
     return (*found, *(form for group in code.groups() for form in _forms(group))) if code else tuple(found)
 
 
 def _chunk(run: list[re.Match[str]]) -> Chunk:
-    parts = tuple(tuple(Token(word, part.start(), part.end()) for word in _forms(part[0])) for part in run)
-    pieces = [Token(word, part.start(), part.end()) for part in run for word in _pieces(part[0])]
+    parts = tuple(
+        tuple(Token(word, part.start(), part.end()) for word in _forms(part[0][:LONGEST_PART])) for part in run
+    )
+    pieces = [Token(word, part.start(), part.end()) for part in run for word in _pieces(part[0][:LONGEST_PART])]
     if len(run) == 1:
         return Chunk(parts, (), tuple(pieces))
     if len(run) > 2:  # noqa: PLR2004 (a pair is the whole)
@@ -177,11 +195,11 @@ def _chunk(run: list[re.Match[str]]) -> Chunk:
 
 
 def _together(run: Sequence[re.Match[str]]) -> Iterator[Token]:
-    for word in _joined(tuple(part[0] for part in run)):
+    for word in _joined(tuple(part[0][:LONGEST_PART] for part in run)):
         yield Token(word, run[0].start(), run[-1].end())
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=CACHED)
 def _joined(parts: tuple[str, ...]) -> tuple[str, ...]:
     """Return the words that parts are when joined; none for what merely stands close: `QUOTE/REPAIR`."""
     whole = [_forms(part) for part in parts]
