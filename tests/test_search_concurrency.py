@@ -333,7 +333,7 @@ def test_no_search_after_a_commit_returns_an_answer_from_before(demo: Tenant, mo
 
     searchers = [Call(demo.pk, partial(until, done, stale)) for _ in range(3)]
     try:
-        for turn in range(1, 60):
+        for turn in range(1, 40):
             if turn % 7 == 0:
                 factories.task(demo)
             row.title = f"aardvark turn {turn}"

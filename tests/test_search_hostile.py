@@ -20,7 +20,7 @@ from tests.test_search_index import SEARCHED, answer, ask, found, key, rows_of_i
 many = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 """For properties that ask the database; the rows are made once and not changed."""
 
-pure = settings(deadline=None, max_examples=150)
+pure = settings(deadline=None, max_examples=100)
 
 SEPARATORS: Final = (
     *"%_'\"\\&|!()*:<>=~^?#@$+,.;/-[]{}` \t\n\r\x0b\x0c\x1c\x85\u00a0\u2003\u2013\u2026\u2028\u3000\uff08\uff0c",
@@ -336,7 +336,7 @@ def misspelt_pairs(draw: st.DrawFn, word: st.SearchStrategy[str] = letters) -> t
     return one, other
 
 
-@settings(pure, max_examples=1_000)
+@settings(pure, max_examples=600)
 @given(st.one_of(misspelt_pairs(), st.tuples(letters, letters)))
 @example(("compressor", "ompresosr"))
 @example(("abcdefg", "abcdefgh"))

@@ -26,8 +26,8 @@ added AS (
     WHERE {missing} ORDER BY g.place
     ON CONFLICT (tenant_id, kind, entity_id) DO {conflict}
 )
-SELECT count(*) FROM (
-    SELECT FROM search_document WHERE tenant_id = %(tenant)s AND pending LIMIT %(many)s
+SELECT count(*), coalesce(sum(words), 0) FROM (
+    SELECT cardinality(words) AS words FROM search_document WHERE tenant_id = %(tenant)s AND pending LIMIT %(many)s
 ) AS pending
 """
 
@@ -53,7 +53,8 @@ ABSENT: Final = """NOT EXISTS (
         SELECT FROM search_document d WHERE d.tenant_id = %(tenant)s AND d.kind = g.kind AND d.entity_id = g.key
     )"""
 MANY: Final = 250
-"""From so many pending documents on, they are merged: each search reads all that are pending."""
+MANY_WORDS: Final = 5_000
+"""From so many pending documents on, or so many words in them, they are merged: each search reads all of them."""
 
 
 NUMBERED: Final = "n"
@@ -100,8 +101,9 @@ def write(tenant_id: int, contributions: Sequence[Contribution], *, afresh: bool
     with connection.cursor() as cursor:
         statement = WRITE.format(conflict=conflict, touched=touched, missing=missing, pending=pending)
         cursor.execute(statement, {**_columns(tenant_id, contributions), "many": MANY})
-        (before,) = cursor.fetchone()
-    return bool(before + len(contributions) >= MANY)
+        documents, found = cursor.fetchone()
+    documents, found = documents + len(contributions), found + sum(len(each.words) for each in contributions)
+    return bool(documents >= MANY or found >= MANY_WORDS)
 
 
 def add(tenant_id: int, contributions: Sequence[Contribution]) -> None:

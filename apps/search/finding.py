@@ -12,9 +12,9 @@ from pyroaring import BitMap
 from .asking import Asked, Term
 from .documents import NUMBERED
 from .numbers import by_number
-from .postings import BEGINNINGS, KIND, Entry, ask, beginning, entries, kind_entry
+from .postings import BEGINNINGS, Entry, ask, beginning, entries_of, kind_entry
 from .ranking import WEIGHT, Ranking, all_of, any_of, penalty, ranked
-from .spelling import EDITED, Likeness, keys_asked, misspelt, reach
+from .spelling import EDITED, Likeness, keys_asked, misspellings
 from .words import is_code, stem
 
 CANDIDATES: Final = """
@@ -35,22 +35,15 @@ class Index:
     def __init__(self, tenant_id: int, terms: Iterable[Term], kinds: Iterable[str]) -> None:
         """Read it; the caller sees to it that all is read in one snapshot."""
         self._asked = list(dict.fromkeys(asked for term in terms for asked in term.asked()))
-        self._pending = BitMap()
-        self._postings: defaultdict[Entry, BitMap] = defaultdict(BitMap)
-        self._read_pending(tenant_id)
-        pending = {entry.word for entry in self._postings if entry.weight != KIND}
-        candidates = _candidates(tenant_id, self._asked, [kind_entry(kind).word for kind in kinds])
-        names = {key: word for key, word, _ in candidates}
-        self._words = {*names.values(), *pending}
-        self._stems: defaultdict[str, list[str]] = defaultdict(list)
-        stems = {word: stemmed for _, word, stemmed in candidates}
-        for word in self._words:
-            if word.isalpha():
-                self._stems[stems.get(word) or stem(word)].append(word)
+        pending: list[tuple[int, str, list[str]]] = ask(PENDING, tenant_id)
+        found = {word for _, _, words in pending for word in words}
+        self._read_words(tenant_id, {word.partition(":")[2] for word in found}, kinds)
         self._met = {asked: self._meeting(asked) for asked in self._asked}
         wanted = {word for met in self._met.values() for word in met} | {kind_entry(kind).word for kind in kinds}
         self._numbered = by_number(tenant_id, (asked for asked in self._asked if not asked.synonym))
-        self._read_postings(tenant_id, {key: word for key, word in names.items() if word in wanted})
+        self._postings: defaultdict[Entry, BitMap] = defaultdict(BitMap)
+        self._list_pending(pending, {word: kept for word in found if (kept := _kept(word, wanted))})
+        self._read_postings(tenant_id, wanted, BitMap([number for number, _, _ in pending]))
 
     def met(self, asked: Asked) -> dict[str, Likeness]:
         """Return the words of texts that meet a word of a query, and how."""
@@ -95,9 +88,8 @@ class Index:
     def _meeting(self, asked: Asked) -> dict[str, Likeness]:
         """Return the words that meet one that is asked, each by its greatest likeness."""
         found: dict[str, Likeness] = {}
-        if asked.fuzzy and reach(asked.word):
-            likes = ((word, misspelt(asked.word, word)) for words in self._stems.values() for word in words)
-            found |= {word: like for word, like in likes if like is not None}
+        if asked.fuzzy:
+            found |= misspellings(asked.word, self._spelt)
         if not is_code(asked.word):
             found |= dict.fromkeys(self._stems.get(stem(asked.word), ()), Likeness.STEM)
         if asked.prefix and len(asked.word) in BEGINNINGS:
@@ -108,19 +100,38 @@ class Index:
             found[asked.word] = Likeness.EXACT
         return dict.fromkeys(found, Likeness.SYNONYM) if asked.synonym else found
 
-    def _read_pending(self, tenant_id: int) -> None:
-        for number, kind, words in ask(PENDING, tenant_id):
-            self._pending.add(number)
-            for entry in entries(kind, words):
-                self._postings[entry].add(number)
+    def _read_words(self, tenant_id: int, pending: set[str], kinds: Iterable[str]) -> None:
+        candidates = _candidates(tenant_id, self._asked, [kind_entry(kind).word for kind in kinds])
+        stems = {word: stemmed for _, word, stemmed in candidates}
+        self._names = {key: word for key, word, _ in candidates}
+        self._words = pending.union(stems)
+        self._spelt = [word for word in self._words if word.isalpha()]
+        self._stems: defaultdict[str, list[str]] = defaultdict(list)
+        for word in self._spelt:
+            self._stems[stems.get(word) or stem(word)].append(word)
 
-    def _read_postings(self, tenant_id: int, names: dict[int, str]) -> None:
+    def _list_pending(self, documents: Iterable[tuple[int, str, list[str]]], kept: dict[str, list[Entry]]) -> None:
+        """List pending documents under those of their words that are wanted; few of a long text's are."""
+        for number, kind, words in documents:
+            if words:
+                self._postings[kind_entry(kind)].add(number)
+            for word in kept.keys() & words:
+                for entry in kept[word]:
+                    self._postings[entry].add(number)
+
+    def _read_postings(self, tenant_id: int, wanted: set[str], pending: BitMap) -> None:
         """Read the postings of these words; of a document that is pending, they tell what is out of date."""
         found: defaultdict[Entry, list[BitMap]] = defaultdict(list)
+        names = {key: word for key, word in self._names.items() if word in wanted}
         for key, weight, numbers in _binary(POSTINGS, tenant_id, list(names)):
             found[Entry(weight, names[key])].append(BitMap.deserialize(numbers))
         for entry, chunks in found.items():
-            self._postings[entry] |= BitMap.union(*chunks) - self._pending
+            self._postings[entry] |= BitMap.union(*chunks) - pending
+
+
+def _kept(weighted: str, wanted: set[str]) -> list[Entry]:
+    """Return the entries that a document's word is listed under, as far as they are wanted."""
+    return [entry for entry in entries_of(weighted) if entry.word in wanted]
 
 
 def _binary(statement: str, *values: Any) -> list[Any]:

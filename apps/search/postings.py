@@ -2,7 +2,7 @@
 
 from array import array
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -57,12 +57,6 @@ KIND: Final = "k"
 
 BEGINNINGS: Final = (1, 2)
 """Beginnings of so many letters are entries of their own: too many words have them to be looked up."""
-
-
-def entries(kind: str, words: Iterable[str]) -> set[Entry]:
-    """Return under which entries a document with these words is listed; a document without words under none."""
-    found = {entry for weighted in words for entry in entries_of(weighted)}
-    return found | {kind_entry(kind)} if found else found
 
 
 def entries_of(weighted: str) -> tuple[Entry, ...]:

@@ -8,13 +8,14 @@ Candidates are found by deletion keys (SymSpell, W. Garbe 2012): two words withi
 either becomes by leaving letters out, and it suffices to look at their beginnings.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import IntEnum
 from hashlib import blake2b
 from itertools import combinations
 from typing import Final
 
 from rapidfuzz.distance import OSA
+from rapidfuzz.process import extract
 
 from .words import is_code
 
@@ -60,6 +61,15 @@ def misspelt(asked: str, found: str) -> Likeness | None:
         return None
     edits = OSA.distance(asked, found, score_cutoff=most)
     return None if edits > most else Likeness.ONE_EDIT if edits == 1 else Likeness.TWO_EDITS
+
+
+def misspellings(asked: str, words: Collection[str]) -> dict[str, Likeness]:
+    """Return which of these words are misspellings of the one that is asked, or the other way round, and how far."""
+    if not reach(asked):
+        return {}
+    near = extract(asked, words, scorer=OSA.distance, score_cutoff=reach(asked), limit=None)
+    likes = ((word, misspelt(asked, word)) for word, _, _ in near)
+    return {word: like for word, like in likes if like is not None}
 
 
 def keys_asked(word: str, tenant_id: int) -> list[int]:
