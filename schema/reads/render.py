@@ -72,11 +72,14 @@ def rendered(selections: Selections, kind: GraphQLObjectType, details: FieldDeta
 def render_of(selections: Selections, kind: GraphQLObjectType, details: FieldDetailsList) -> Render:
     """Return what makes an object of a type the answer to a selection.
 
-    Raises NotRenderableError when the selection asks for more than attributes.
+    Raises NotRenderableError when the selection asks for more than attributes, or nests too deep.
     """
     expression = _Expression(selections)
     source = f"lambda source: {expression.of_object(kind, details, 'source')}"
-    render: Render = eval(source, expression.names)  # noqa: S307 (source of our own, see above)
+    try:
+        render: Render = eval(source, expression.names)  # noqa: S307 (source of our own, see above)
+    except (SyntaxError, RecursionError, MemoryError) as error:
+        raise NotRenderableError from error  # nested deeper than Python reads
     return render
 
 
