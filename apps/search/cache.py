@@ -22,6 +22,9 @@ from apps.throttle.server import server
 LOCKED_FOR: Final = 10
 """After so many seconds whoever computes is taken for dead."""
 
+PATIENCE: Final = 2.0
+"""After so many seconds whoever waits computes as well: waiting holds a connection."""
+
 POLL: Final = 0.02
 """Seconds between two looks whether the other has finished."""
 
@@ -42,7 +45,7 @@ def remembered(key: str, compute: Callable[[], tuple[str, Payload]]) -> Payload:
     """Return what is remembered under a key; or compute it, which also tells under which key to remember it."""
     if connection.in_atomic_block:
         return compute()[1]  # what is seen here may never be committed
-    give_up = time.monotonic() + LOCKED_FOR
+    give_up = time.monotonic() + PATIENCE
     while True:
         if (held := _get(key)) is not None:
             return held
@@ -56,9 +59,12 @@ def remembered(key: str, compute: Callable[[], tuple[str, Payload]]) -> Payload:
 
 def _computed(key: str, compute: Callable[[], tuple[str, Payload]], token: str) -> Payload:
     try:
+        if (held := _get(key)) is not None:
+            return held  # the other finished between the look and the lock
         computed_key, payload = compute()
-        text = orjson.dumps(payload)
-        server.attempt(lambda: cache.set(computed_key, text, settings.SEARCH_CACHE_SECONDS), otherwise=None)
+        # Under the key that the others wait for as well: what it holds then is newer than its state, never older.
+        texts = dict.fromkeys((key, computed_key), orjson.dumps(payload))
+        server.attempt(lambda: cache.set_many(texts, settings.SEARCH_CACHE_SECONDS), otherwise=None)
         return payload
     finally:
         server.attempt(lambda: _unlock(key, token), otherwise=None)

@@ -44,8 +44,8 @@ def by_number(tenant_id: int, asked: Iterable[Asked]) -> Found:
     found: defaultdict[tuple[Asked, Likeness], BitMap] = defaultdict(BitMap)
     for kind, model in numbered_models().items() if codes else ():
         meant = [(each, match[2]) for each, match in codes if match[1] in {"", model.number_prefix.lower()}]
-        about = {name: sql.Literal(value) for name, value in (("kind", kind), ("tenant", tenant_id))}
-        about["table"] = sql.Identifier(model._meta.db_table)
+        table = sql.Identifier(model._meta.db_table)
+        about = {"table": table, "kind": sql.Literal(kind), "tenant": sql.Literal(tenant_id)}
         for each, number in _exact(meant, about):
             found[each, Likeness.EXACT].add(number)
         for each, number in _begun(meant, about):

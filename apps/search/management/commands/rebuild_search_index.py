@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import connection
 
 from apps.accounts.models import Tenant
 from apps.lifecycle.progress import progress
@@ -34,4 +35,6 @@ search, or after a restore without it."""
         with progress() as bar:
             task = bar.add_task(tenant.slug, total=total)
             rebuild(tenant.pk, lambda count: bar.advance(task, count))
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE search_document, search_word, search_posting")
         self.stdout.write(f"{tenant.slug}: {total:,} entities; {time.monotonic() - started:.1f} s")
