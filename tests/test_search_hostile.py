@@ -241,7 +241,7 @@ def test_accents_make_the_same_words_composed_or_decomposed(text: str) -> None:
 
 
 @pure
-@given(st.text(WESTERN, max_size=40), st.text("0123456789", min_size=1, max_size=6))
+@given(st.text(WESTERN, max_size=40), st.text("0123456789", min_size=1, max_size=3))
 def test_filling_zeros_make_no_other_code(text: str, digits: str) -> None:
     assume(text[-1:] not in "0123456789")
     bare = digits.lstrip("0") or "0"

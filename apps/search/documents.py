@@ -10,14 +10,17 @@ from .declaration import NUMBER, Searched
 from .words import folded, words
 
 WRITE: Final = """
-WITH given AS (
-    SELECT kind, key, string_to_array(words, ' ') AS words, place
-    FROM unnest(%(kinds)s::text[], %(keys)s::bigint[], %(words)s::text[]) WITH ORDINALITY AS g (kind, key, words, place)
+WITH given AS MATERIALIZED (
+    SELECT kind, key, string_to_array(words, ' ') AS words, place, (
+        SELECT id FROM search_document d WHERE d.tenant_id = %(tenant)s AND d.kind = g.kind AND d.entity_id = g.key
+    ) AS id
+    FROM unnest(%(kinds)s::text[], %(keys)s::bigint[], %(words)s::text[])
+        WITH ORDINALITY AS g (kind, key, words, place)
 ),
 changed AS (
     UPDATE search_document d
     SET merged = CASE WHEN d.pending THEN d.merged ELSE d.words END, words = g.words, pending = true
-    FROM given g WHERE d.tenant_id = %(tenant)s AND d.kind = g.kind AND d.entity_id = g.key AND {touched}
+    FROM given g WHERE d.id = g.id AND {touched}
     RETURNING g.place
 ),
 added AS (
@@ -29,6 +32,9 @@ added AS (
 SELECT count(*), coalesce(sum(words), 0) FROM (
     SELECT cardinality(words) AS words FROM search_document WHERE tenant_id = %(tenant)s AND pending LIMIT %(many)s
 ) AS pending
+"""
+"""Each document is looked for by itself, by its own index. Joined, PostgreSQL might read all of a tenant: one that is new
+among many has hardly any, to the planner's statistics.
 """
 
 ADD: Final = """
@@ -49,9 +55,7 @@ DIFFERING: Final = "d.words IS DISTINCT FROM g.words"
 UNCHANGED: Final = "g.place NOT IN (SELECT place FROM changed)"
 """Which documents are added: also one that was there when the statement began, and that a merge has removed since."""
 
-ABSENT: Final = """NOT EXISTS (
-        SELECT FROM search_document d WHERE d.tenant_id = %(tenant)s AND d.kind = g.kind AND d.entity_id = g.key
-    )"""
+ABSENT: Final = "g.id IS NULL"
 MANY: Final = 250
 MANY_WORDS: Final = 5_000
 """From so many pending documents on, or so many words in them, they are merged: each search reads all of them."""

@@ -18,14 +18,23 @@ from .spelling import EDITED, Likeness, keys_asked, misspellings
 from .words import is_code, stem
 
 CANDIDATES: Final = """
-SELECT id, text, stem FROM search_word WHERE tenant_id = %(tenant)s AND text = ANY(%(texts)s)
-UNION SELECT id, text, stem FROM search_word WHERE tenant_id = %(tenant)s AND stem = ANY(%(stems)s)
-UNION SELECT w.id, w.text, w.stem FROM unnest(%(keys)s::bigint[]) AS k (key)
-    JOIN search_word w ON w.tenant_id + 0 = %(tenant)s AND w.keys @> ARRAY[k.key]
-UNION SELECT w.id, w.text, w.stem FROM unnest(%(prefixes)s::text[]) AS p (text)
-    JOIN search_word w ON w.tenant_id = %(tenant)s AND w.text >= p.text AND w.text < p.text || U&'\\+10FFFF'
+SELECT w.id, w.text, w.stem FROM unnest(%(texts)s::text[]) AS t (text) CROSS JOIN LATERAL (
+    SELECT * FROM search_word WHERE tenant_id = %(tenant)s AND text = t.text OFFSET 0
+) AS w
+UNION SELECT w.id, w.text, w.stem FROM unnest(%(stems)s::text[]) AS s (stem) CROSS JOIN LATERAL (
+    SELECT * FROM search_word WHERE tenant_id = %(tenant)s AND stem = s.stem OFFSET 0
+) AS w
+UNION SELECT w.id, w.text, w.stem FROM unnest(%(keys)s::bigint[]) AS k (key) CROSS JOIN LATERAL (
+    SELECT * FROM search_word WHERE keys @> ARRAY[k.key] OFFSET 0
+) AS w WHERE w.tenant_id = %(tenant)s
+UNION SELECT w.id, w.text, w.stem FROM unnest(%(prefixes)s::text[]) AS p (text) CROSS JOIN LATERAL (
+    SELECT * FROM search_word
+    WHERE tenant_id = %(tenant)s AND text >= p.text AND text < p.text || U&'\\+10FFFF' OFFSET 0
+) AS w
 """
-"""The keys are the tenant's own. `+ 0` keeps the planner from reading all words of a tenant that it takes for small."""
+"""Each is looked up by itself, by its own index. Joined, PostgreSQL might read all words of a tenant: one that is new
+among many has hardly any, to the planner's statistics. The keys are the tenant's own.
+"""
 
 POSTINGS: Final = "SELECT word_id, weight, numbers FROM search_posting WHERE tenant_id = %s AND word_id = ANY(%s)"
 PENDING: Final = "SELECT id, kind, words FROM search_document WHERE tenant_id = %s AND pending"

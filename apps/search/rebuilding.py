@@ -17,7 +17,7 @@ from pyroaring import BitMap
 
 from .declaration import searched_models
 from .documents import Contribution, add, contribution_of, write
-from .merging import hold_merges, mark_changed
+from .merging import hold_merges, mark_changed, merge
 from .postings import Changes, Place, ask, run, write_all
 from .snapshots import snapshot
 
@@ -29,18 +29,22 @@ DOCUMENTS: Final = """
 SELECT id, kind, CASE WHEN pending THEN merged ELSE words END FROM search_document WHERE tenant_id = %s ORDER BY id
 """
 LEFT_OVER: Final = """
+SELECT d.kind, d.entity_id FROM search_document d WHERE d.tenant_id = {tenant} AND d.kind = {kind} AND d.words <> '{{}}'
+AND NOT EXISTS (SELECT FROM {table} e WHERE e.id = d.entity_id AND e.tenant_id + 0 = d.tenant_id)
+"""
+UNKNOWN: Final = """
 SELECT d.kind, d.entity_id FROM search_document d
-LEFT JOIN ({entities}) AS e ON e.kind = d.kind AND e.id = d.entity_id
-WHERE d.tenant_id = {tenant} AND d.words <> '{{}}' AND e.id IS NULL ORDER BY d.id
+WHERE d.tenant_id = {tenant} AND d.kind <> ALL({kinds}) AND d.words <> '{{}}'
 """
-LOCK: Final = """
-SELECT d.id FROM search_document d JOIN unnest(%s::text[], %s::bigint[]) AS g (kind, key)
-ON d.kind = g.kind AND d.entity_id = g.key WHERE d.tenant_id = %s ORDER BY d.id FOR UPDATE OF d
+OF_ENTITIES: Final = """
+FROM unnest(%s::text[], %s::bigint[]) AS g (kind, key) CROSS JOIN LATERAL (
+    SELECT * FROM search_document d WHERE d.tenant_id = %s AND d.kind = g.kind AND d.entity_id = g.key {lock} OFFSET 0
+) AS d
 """
-STORED: Final = """
-SELECT d.kind, d.entity_id, d.words FROM search_document d JOIN unnest(%s::text[], %s::bigint[]) AS g (kind, key)
-ON d.kind = g.kind AND d.entity_id = g.key WHERE d.tenant_id = %s
-"""
+"""Each document by its own index, whatever the planner thinks of how many the tenant has."""
+
+LOCK: Final = "SELECT d.id " + OF_ENTITIES.format(lock="FOR UPDATE")
+STORED: Final = "SELECT d.kind, d.entity_id, d.words " + OF_ENTITIES.format(lock="")
 POSTINGS: Final = """
 SELECT p.weight, coalesce(w.text, p.word_id::text), p.chunk, p.numbers FROM search_posting p
 LEFT JOIN search_word w ON w.tenant_id = p.tenant_id AND w.id = p.word_id
@@ -75,6 +79,7 @@ def rebuild(tenant_id: int, tick: Tick = lambda _: None) -> None:
         left_over = [Contribution(kind, key, []) for kind, key in _left_over(tenant_id)]
         write(tenant_id, left_over)
     _rebuild_postings(tenant_id)
+    merge(tenant_id)  # what had differed, and what has changed meanwhile
 
 
 def drift(tenant_id: int, tick: Tick = lambda _: None) -> Drift:
@@ -170,8 +175,13 @@ def _keys(tenant_id: int) -> Iterator[Key]:
 
 
 def _left_over(tenant_id: int) -> list[Key]:
-    statement = sql.SQL(LEFT_OVER).format(entities=_entities(tenant_id), tenant=sql.Literal(tenant_id))
-    return list(_stream(statement))
+    kinds, tenant = searched_models(), sql.Literal(tenant_id)
+    parts = [
+        sql.SQL(LEFT_OVER).format(tenant=tenant, kind=sql.Literal(kind), table=sql.Identifier(model._meta.db_table))
+        for kind, model in kinds.items()
+    ]
+    unknown = sql.SQL(UNKNOWN).format(tenant=tenant, kinds=sql.Literal(list(kinds)))
+    return list(_stream(sql.SQL(" UNION ALL ").join([*parts, unknown])))
 
 
 def _entities(tenant_id: int) -> sql.Composed:

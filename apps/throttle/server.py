@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 R = TypeVar("R")
 
 REST: Final = 2.0
-"""For so many seconds after a failure nobody waits for Redis; then the next one tries."""
+"""For so many seconds after a failure nobody waits for Redis; then one tries."""
 
 
 class Server:
@@ -27,7 +27,7 @@ class Server:
 
     def attempt(self, call: Callable[[], R], otherwise: R) -> R:
         """Return what a call of Redis returns, or the other value if Redis is away."""
-        if self._away and time.monotonic() < self._try_again_at:
+        if self._away and not self._is_my_turn():
             return otherwise
         try:
             answer = call()
@@ -37,6 +37,14 @@ class Server:
         if self._away:
             self._note(away=False)
         return answer
+
+    def _is_my_turn(self) -> bool:
+        """Tell whether to try again: one does, and the others go on without waiting for what comes of it."""
+        with self._lock:
+            due = time.monotonic() >= self._try_again_at
+            if due:
+                self._try_again_at = time.monotonic() + REST
+            return due
 
     def _note(self, *, away: bool, why: Exception | None = None) -> None:
         with self._lock:
