@@ -1,9 +1,9 @@
 """Results in Redis, under keys that a commit makes unreachable.
 
-A key names the state of the index that the results were read from. The state is read from the database with every
-search, so that whoever comes after a commit asks for another key; nothing has to be told to Redis, and nothing that
-fails to reach it can leave stale rows. One process computes what many ask for at once; the others wait for it. When
-Redis is away, everybody computes.
+A key names the state of the index that the results were read from, which never comes back. It is read from the database
+with every search, so that whoever comes after a commit asks for another key; nothing has to be told to Redis, and
+nothing that fails to reach it can leave stale rows. One process computes what many ask for at once; the others wait for
+it, though not for long. When Redis is away, everybody computes.
 """
 
 import time

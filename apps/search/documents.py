@@ -33,8 +33,8 @@ SELECT count(*), coalesce(sum(words), 0) FROM (
     SELECT cardinality(words) AS words FROM search_document WHERE tenant_id = %(tenant)s AND pending LIMIT %(many)s
 ) AS pending
 """
-"""Each document is looked for by itself, by its own index. Joined, PostgreSQL might read all of a tenant: one that is new
-among many has hardly any, to the planner's statistics.
+"""Each document is looked for by itself, by its own index. Joined, PostgreSQL might read all of a tenant: one that is
+new among many has hardly any, to the planner's statistics.
 """
 
 ADD: Final = """
@@ -66,11 +66,11 @@ NUMBERED: Final = "n"
 
 
 class Contribution(NamedTuple):
-    """What an entity contributes: its words, each once for each of its weights; none when it is gone."""
+    """What an entity contributes: its words, each once for each of its weights; None when it is gone."""
 
     kind: str
     key: int
-    words: Sequence[str]
+    words: Sequence[str] | None
 
 
 def contribution(entity: Any) -> Contribution:
@@ -106,7 +106,7 @@ def write(tenant_id: int, contributions: Sequence[Contribution], *, afresh: bool
         statement = WRITE.format(conflict=conflict, touched=touched, missing=missing, pending=pending)
         cursor.execute(statement, {**_columns(tenant_id, contributions), "many": MANY})
         documents, found = cursor.fetchone()
-    documents, found = documents + len(contributions), found + sum(len(each.words) for each in contributions)
+    documents, found = documents + len(contributions), found + sum(len(each.words or ()) for each in contributions)
     return bool(documents >= MANY or found >= MANY_WORDS)
 
 
@@ -118,4 +118,9 @@ def add(tenant_id: int, contributions: Sequence[Contribution]) -> None:
 
 def _columns(tenant_id: int, contributions: Sequence[Contribution]) -> dict[str, Any]:
     kinds, keys, found = zip(*contributions, strict=True) if contributions else ((), (), ())
-    return {"tenant": tenant_id, "kinds": list(kinds), "keys": list(keys), "words": list(map(" ".join, found))}
+    return {
+        "tenant": tenant_id,
+        "kinds": list(kinds),
+        "keys": list(keys),
+        "words": [None if words is None else " ".join(words) for words in found],
+    }

@@ -46,7 +46,7 @@ class Index:
     def __init__(self, tenant_id: int, terms: Iterable[Term], kinds: Iterable[str]) -> None:
         """Read it; the caller sees to it that all is read in one snapshot."""
         self._asked = list(dict.fromkeys(asked for term in terms for asked in term.asked()))
-        pending: list[tuple[int, str, list[str]]] = ask(PENDING, tenant_id)
+        pending = [(number, kind, words or []) for number, kind, words in ask(PENDING, tenant_id)]
         found = {word for _, _, words in pending for word in words}
         self._read_words(tenant_id, {word.partition(":")[2] for word in found}, kinds)
         self._met = {asked: self._meeting(asked) for asked in self._asked}

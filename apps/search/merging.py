@@ -1,7 +1,8 @@
 """Brings pending documents into the postings.
 
-One merge of a tenant runs at a time, and it alone writes the tenant's words and postings; whoever changes entities
-meanwhile waits for nothing. If it fails, the documents stay pending, and searches go on finding them.
+One merge of a tenant runs at a time, and it alone writes the tenant's words and postings. Whoever changes an entity
+meanwhile waits for it only if it has just that entity's document in hand. If it fails, the documents stay pending, and
+searches go on finding them.
 """
 
 from typing import Final
@@ -21,7 +22,7 @@ SELECT id, kind, words, merged FROM search_document WHERE tenant_id = %s AND pen
 FOR UPDATE SKIP LOCKED
 """
 DONE: Final = "UPDATE search_document SET pending = false, merged = '{}' WHERE id = ANY(%s)"
-GONE: Final = "DELETE FROM search_document WHERE id = ANY(%s) AND words = '{}'"
+GONE: Final = "DELETE FROM search_document WHERE id = ANY(%s) AND words IS NULL"
 STATE: Final = """
 INSERT INTO search_index (tenant_id, state) VALUES (%s, %s) ON CONFLICT (tenant_id) DO UPDATE SET state = EXCLUDED.state
 """
@@ -46,7 +47,7 @@ def _merge_batch(tenant_id: int) -> int:
         return 0
     changes = Changes()
     for number, kind, words, merged in pending:
-        changes.move(number, kind, merged, words)
+        changes.move(number, kind, merged, words or ())
     changes.write(tenant_id)
     numbers = [number for number, *_ in pending]
     run(GONE, numbers)

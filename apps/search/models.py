@@ -1,6 +1,6 @@
 """The search index: what each entity contributes, the tenant's words, and where each word occurs.
 
-A change of an entity writes its document, in the same transaction and without touching anything that others write.
+A change of an entity writes its document, in the same transaction, and nothing that other entities' changes write.
 Such documents are pending; `merging` brings them into the postings, a few hundred at a time. A search reads the
 postings and the pending documents in one snapshot, and so sees exactly what is committed.
 """
@@ -33,7 +33,9 @@ class Document(models.Model):
     tenant = models.ForeignKey("accounts.Tenant", models.CASCADE, db_index=False, related_name="+")
     kind = models.CharField(max_length=30, help_text="The entity's model.")
     entity_id = models.BigIntegerField()
-    words = ArrayField(models.TextField(), help_text="What it contributes now; nothing when the entity is gone.")
+    words = ArrayField(
+        models.TextField(), null=True, help_text="What it contributes now; NULL when the entity is gone."
+    )
     merged = ArrayField(models.TextField(), default=list, help_text="While it is pending: what the postings say of it.")
     pending = models.BooleanField(default=True)
 

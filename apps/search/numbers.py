@@ -9,7 +9,7 @@ from django.db import connection
 from psycopg import sql
 from pyroaring import BitMap
 
-from .asking import Asked
+from .asking import CODE_FROM, Asked
 from .declaration import numbered_models
 from .spelling import Likeness
 
@@ -19,7 +19,7 @@ DIGITS: Final = 6
 
 MOST_DIGITS: Final = 12
 MOST_BEGINNINGS: Final = 4
-"""How many codes of a query are also taken for beginnings of numbers: each makes the statement longer to plan."""
+"""How many codes of a query, the last, are also taken for beginnings of numbers: each makes the statement longer."""
 
 EXACT: Final = """
 SELECT e.serial, d.id FROM {table} e JOIN search_document d
@@ -65,7 +65,7 @@ def _exact(meant: Meant, about: dict[str, Any]) -> Iterator[tuple[Asked, int]]:
 
 def _begun(meant: Meant, about: dict[str, Any]) -> Iterator[tuple[Asked, int]]:
     """Yield which documents have numbers that begin with these."""
-    begun = [(each, digits) for each, digits in meant if each.prefix][:MOST_BEGINNINGS]
+    begun = [(each, digits) for each, digits in meant if each.prefix and len(each.word) >= CODE_FROM][-MOST_BEGINNINGS:]
     ranges = [(each, low, high) for each, digits in begun for low, high in _ranges(digits)]
     parts = [
         sql.SQL(BETWEEN).format(place=sql.Literal(place), low=sql.Literal(low), high=sql.Literal(high), **about)

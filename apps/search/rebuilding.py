@@ -18,10 +18,9 @@ from pyroaring import BitMap
 from .declaration import searched_models
 from .documents import Contribution, add, contribution_of, write
 from .merging import hold_merges, mark_changed, merge
-from .postings import Changes, Place, ask, run, write_all
+from .postings import BATCH, Changes, Place, ask, run, write_all
 from .snapshots import snapshot
 
-BATCH: Final = 5_000
 TRIES, REST = 20, 0.5
 """How often a batch is tried whose documents others hold, and the seconds between two tries."""
 
@@ -29,12 +28,13 @@ DOCUMENTS: Final = """
 SELECT id, kind, CASE WHEN pending THEN merged ELSE words END FROM search_document WHERE tenant_id = %s ORDER BY id
 """
 LEFT_OVER: Final = """
-SELECT d.kind, d.entity_id FROM search_document d WHERE d.tenant_id = {tenant} AND d.kind = {kind} AND d.words <> '{{}}'
+SELECT d.kind, d.entity_id FROM search_document d
+WHERE d.tenant_id = {tenant} AND d.kind = {kind} AND d.words IS NOT NULL
 AND NOT EXISTS (SELECT FROM {table} e WHERE e.id = d.entity_id AND e.tenant_id + 0 = d.tenant_id)
 """
 UNKNOWN: Final = """
 SELECT d.kind, d.entity_id FROM search_document d
-WHERE d.tenant_id = {tenant} AND d.kind <> ALL({kinds}) AND d.words <> '{{}}'
+WHERE d.tenant_id = {tenant} AND d.kind <> ALL({kinds}) AND d.words IS NOT NULL
 """
 OF_ENTITIES: Final = """
 FROM unnest(%s::text[], %s::bigint[]) AS g (kind, key) CROSS JOIN LATERAL (
@@ -76,7 +76,7 @@ def rebuild(tenant_id: int, tick: Tick = lambda _: None) -> None:
         write_batch(tenant_id, keys)
         tick(len(keys))
     with transaction.atomic():
-        left_over = [Contribution(kind, key, []) for kind, key in _left_over(tenant_id)]
+        left_over = [Contribution(kind, key, None) for kind, key in _left_over(tenant_id)]
         write(tenant_id, left_over)
     _rebuild_postings(tenant_id)
     merge(tenant_id)  # what had differed, and what has changed meanwhile
@@ -149,7 +149,7 @@ def _outdated(tenant_id: int, keys: Sequence[Key]) -> list[Key]:
     with snapshot():
         due = {(kind, key): words for kind, key, words in _contributions(tenant_id, keys)}
         stored = {(kind, key): words for kind, key, words in ask(STORED, *_columns(keys), tenant_id)}
-    return [key for key, words in due.items() if stored.get(key, []) != words]
+    return [key for key, words in due.items() if stored.get(key) != words]
 
 
 def _wrong_entries(tenant_id: int) -> list[Place]:

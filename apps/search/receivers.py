@@ -10,7 +10,8 @@ from apps.lifecycle.signals import CREATE, Change, ChangeSet, entities_changed
 
 from .declaration import searched_of
 from .documents import Contribution, contribution, contribution_of, write
-from .merging import merge
+from .merging import mark_changed, merge
+from .models import Synonym
 
 
 def listen() -> None:
@@ -18,6 +19,8 @@ def listen() -> None:
     entities_changed.connect(index_changes, dispatch_uid="search")
     post_save.connect(index_save, dispatch_uid="search")
     post_delete.connect(index_delete, dispatch_uid="search")
+    for signal in (post_save, post_delete):
+        signal.connect(mark_synonyms, sender=Synonym, dispatch_uid="search-synonyms")
 
 
 def index_changes(sender: Any, changed: ChangeSet, **_: Any) -> None:
@@ -37,7 +40,12 @@ def index_save(sender: Any, instance: Any, created: bool, update_fields: Any = N
 def index_delete(sender: Any, instance: Any, **_: Any) -> None:
     """Let searches no longer find what the ORM deleted."""
     if searched_of(sender):
-        _write(instance.tenant_id, [Contribution(sender.__name__, instance.pk, [])])
+        _write(instance.tenant_id, [Contribution(sender.__name__, instance.pk, None)])
+
+
+def mark_synonyms(instance: Synonym, **_: Any) -> None:
+    """Let no result be found again that was computed with other synonyms, even when these come back."""
+    mark_changed(instance.tenant_id)
 
 
 def _is_told(model: type[models.Model], change: Change) -> bool:
