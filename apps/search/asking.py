@@ -30,7 +30,6 @@ Alternative = tuple[Asked, ...]
 class Term:
     """A part of a query that a document must meet by one of the alternatives; the first is what was typed."""
 
-    typed: str
     places: tuple[tuple[int, int], ...]
     """Where the query has it, from where to where: more than once, if it is repeated."""
 
@@ -51,7 +50,7 @@ def terms_of(query: str, synonyms: Synonyms) -> list[Term]:
         found = [*_typed(unit, last=place == len(units) - 1), *_meant(words, place, synonyms)]
         alternatives = tuple(dict.fromkeys(found))
         terms.setdefault(alternatives, []).append((unit.parts[0][0].start, unit.parts[-1][0].end))
-    return [Term(query[slice(*places[0])], tuple(places), alternatives) for alternatives, places in terms.items()]
+    return [Term(tuple(places), alternatives) for alternatives, places in terms.items()]
 
 
 def _units(query: str) -> Iterator[Chunk]:
