@@ -101,17 +101,15 @@ def count_entities(tenant_id: int) -> int:
     return sum(model.unscoped.filter(tenant_id=tenant_id).count() for model in searched_models().values())
 
 
-def _rewrite(tenant_id: int, keys: Sequence[Key], *, pending: bool) -> None:
+def _rewrite(tenant_id: int, keys: Sequence[Key], *, pending: bool, tries: int = TRIES) -> None:
     """Write the documents of entities; give way to transactions that wait for documents of ours while we for theirs."""
-    for left in reversed(range(TRIES)):
-        try:
-            _rewrite_once(tenant_id, keys, pending=pending)
-        except OperationalError:
-            if not left or connection.in_atomic_block:
-                raise
-            time.sleep(REST)
-        else:
-            return
+    try:
+        _rewrite_once(tenant_id, keys, pending=pending)
+    except OperationalError:
+        if tries == 1 or connection.in_atomic_block:
+            raise
+        time.sleep(REST)
+        _rewrite(tenant_id, keys, pending=pending, tries=tries - 1)
 
 
 @transaction.atomic
