@@ -11,3 +11,4 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 application = roomy(get_wsgi_application())
 gc.collect()
 gc.freeze()  # what is loaded by now stays: to look through it again and again for garbage costs tens of milliseconds
+gc.set_threshold(50_000, 10, 10)  # a long page makes as many objects, which need no looking through while it is made

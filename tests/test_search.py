@@ -1386,3 +1386,19 @@ def test_a_row_that_is_deleted_behind_a_remembered_page_is_left_out() -> None:
     assert ids(found) == [gid(lost), gid(kept)]
     factories.erase(WorkOrder.unscoped.filter(pk=lost.pk))
     assert search(technician, "gauge")["edges"] == found["edges"][1:]
+
+
+def test_a_misspelt_word_that_nobody_wrote_is_met_by_what_the_right_one_stands_for(
+    demo: Tenant, technician: User
+) -> None:
+    (lift,) = titled(demo, "Lift stuck")
+    assert finds(technician, "elevatr stuck") == [lift]
+    found = search(technician, "elevatr stuck")
+    assert found["didYouMean"] == "elevator stuck"
+    assert found["edges"][0]["score"] < search(technician, "elevator stuck")["edges"][0]["score"] < 1
+
+
+def test_a_short_term_with_punctuation_is_no_beginning(demo: Tenant, technician: User) -> None:
+    cooler, _ = titled(demo, "A/C leaks", "Accumulator leaks")
+    assert finds(technician, "a/c") == [cooler]
+    assert len(finds(technician, "ac")) == 2

@@ -529,7 +529,13 @@ def empty_index(owner: Tenant) -> None:
         execute(f"DELETE FROM {table._meta.db_table} WHERE tenant_id = %s", owner.pk)  # noqa: S608 (our own names)
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None,
+    max_examples=25,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     titles=st.lists(st.text("abcde 01-é", min_size=1, max_size=24), min_size=1, max_size=6),
     queries=st.lists(st.text("abcde 01-é", min_size=2, max_size=12), min_size=3, max_size=8),

@@ -120,4 +120,4 @@ class Answer:
             if like in EDITED
         ]
         found = [choice for choice in choices if choice[1]]
-        return min(found)[2] if found else None
+        return min(found)[2] if found else next(iter(term.near), None)

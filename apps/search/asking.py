@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from .synonyms import Synonyms
+from .spelling import Likeness
+from .synonyms import Phrase, Synonyms
 from .words import Chunk, chunks, is_code
 
 CODE_FROM: Final = 3
@@ -18,8 +19,8 @@ class Asked:
     word: str
     prefix: bool = False
     fuzzy: bool = True
-    synonym: bool = False
-    """It stands for what the query has, and is not that itself."""
+    likeness: Likeness | None = None
+    """How near it is to what the query has, which it stands for; None if the query has it itself."""
 
 
 Alternative = tuple[Asked, ...]
@@ -34,6 +35,8 @@ class Term:
     """Where the query has it, from where to where: more than once, if it is repeated."""
 
     alternatives: tuple[Alternative, ...]
+    near: tuple[str, ...] = ()
+    """What the word may be a misspelling of, among those that have synonyms."""
 
     def asked(self) -> Iterator[Asked]:
         """Yield all words that may meet the term."""
@@ -50,7 +53,10 @@ def terms_of(query: str, synonyms: Synonyms) -> list[Term]:
         found = [*_typed(unit, last=place == len(units) - 1), *_meant(words, place, synonyms)]
         alternatives = tuple(dict.fromkeys(found))
         terms.setdefault(alternatives, []).append((unit.parts[0][0].start, unit.parts[-1][0].end))
-    return [Term(tuple(places), alternatives) for alternatives, places in terms.items()]
+    return [
+        Term(tuple(places), alternatives, tuple(synonyms.near(alternatives[0][0].word)))
+        for alternatives, places in terms.items()
+    ]
 
 
 def _units(query: str) -> Iterator[Chunk]:
@@ -70,12 +76,15 @@ def _main(unit: Chunk) -> str:
 def _typed(unit: Chunk, *, last: bool) -> Iterator[Alternative]:
     whole, *others = unit.joined or unit.parts[0]
     code = is_code(whole.word)
-    yield (Asked(whole.word, prefix=last or (code and len(whole.word) >= CODE_FROM)),)
+    complete = bool(unit.joined) and len(whole.word) < CODE_FROM  # nobody types `a/c` to find `accident`
+    yield (Asked(whole.word, prefix=(last and not complete) or (code and len(whole.word) >= CODE_FROM)),)
     for other in others:
         yield (Asked(other.word),)
     if unit.joined:
         # `AHU-3` may stand as `AHU 3`; but the letters and digits of a code may also stand apart, and mean another.
-        *front, end = [Asked(part[0].word, fuzzy=not code, synonym=code) for part in unit.parts]
+        *front, end = [
+            Asked(part[0].word, fuzzy=not code, likeness=Likeness.SYNONYM if code else None) for part in unit.parts
+        ]
         yield *front, replace(end, prefix=last)
 
 
@@ -84,5 +93,10 @@ def _meant(words: list[str], place: int, synonyms: Synonyms) -> Iterator[Alterna
     for length in range(2, synonyms.longest + 1):
         for start in range(max(0, place - length + 1), place + 1):
             phrases += synonyms.of_phrase(tuple(words[start : start + length]))
-    for phrase in phrases:
-        yield tuple(Asked(word, fuzzy=False, synonym=True) for word in phrase)
+    yield from (_standing_for(phrase, Likeness.SYNONYM) for phrase in phrases)
+    for near in synonyms.near(words[place]):
+        yield from (_standing_for(phrase, Likeness.TWO_EDITS) for phrase in synonyms.of_word(near))
+
+
+def _standing_for(phrase: Phrase, likeness: Likeness) -> Alternative:
+    return tuple(Asked(word, fuzzy=False, likeness=likeness) for word in phrase)

@@ -51,7 +51,7 @@ class Index:
         self._read_words(tenant_id, {word.partition(":")[2] for word in found}, kinds)
         self._met = {asked: self._meeting(asked) for asked in self._asked}
         wanted = {word for met in self._met.values() for word in met} | {kind_entry(kind).word for kind in kinds}
-        self._numbered = by_number(tenant_id, (asked for asked in self._asked if not asked.synonym))
+        self._numbered = by_number(tenant_id, (asked for asked in self._asked if not asked.likeness))
         self._postings: defaultdict[Entry, BitMap] = defaultdict(BitMap)
         self._list_pending(pending, {word: kept for word in found if (kept := _kept(word, wanted))})
         self._read_postings(tenant_id, wanted, BitMap([number for number, _, _ in pending]))
@@ -90,7 +90,7 @@ class Index:
             for word, like in self._met[asked].items()
             for weight in WEIGHT
             if (entry := Entry(weight, word)) in self._postings
-            and not (weight == NUMBERED and asked.synonym)
+            and not (weight == NUMBERED and asked.likeness)
             and not (as_spelt and like in EDITED)
         ]
         numbered = [(penalty(like, NUMBERED), found) for (code, like), found in self._numbered.items() if code == asked]
@@ -109,7 +109,7 @@ class Index:
             found |= dict.fromkeys((word for word in self._words if word.startswith(asked.word)), Likeness.PREFIX)
         if asked.word in self._words:
             found[asked.word] = Likeness.EXACT
-        return dict.fromkeys(found, Likeness.SYNONYM) if asked.synonym else found
+        return dict.fromkeys(found, asked.likeness) if asked.likeness else found
 
     def _read_words(self, tenant_id: int, pending: set[str], kinds: Iterable[str]) -> None:
         candidates = _candidates(tenant_id, self._asked, [kind_entry(kind).word for kind in kinds])

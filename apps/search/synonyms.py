@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from .postings import ask
+from .spelling import misspellings, reach
 from .words import chunks, stem
 
 BUILT_IN: Final = Path(__file__).with_name("maintenance.csv")
@@ -33,6 +34,9 @@ class Synonyms:
         self._named: defaultdict[Phrase, list[Phrase]] = defaultdict(list)
         self._terms: defaultdict[str, list[Phrase]] = defaultdict(list)
         self.longest = 1
+        self._spelt: set[str] = set()
+        """The words that are long enough to be misspelt."""
+
         for term, meaning in pairs:
             self._add(phrase(term), phrase(meaning))
 
@@ -41,10 +45,18 @@ class Synonyms:
             return
         self._meanings[term].append(meaning)
         self._named[meaning].append(term)
+        self._spelt.update(word for word in (*term, *meaning) if reach(word))
         self.longest = max(self.longest, len(term), len(meaning))
         for word in meaning:
             if word not in SMALL:
                 self._terms[stem(word)].append(term)
+
+    def near(self, word: str) -> list[str]:
+        """Return the words that one may be a misspelling of, the nearest first; none for a word that is known."""
+        if word in self._spelt:
+            return []
+        found = misspellings(word, self._spelt)
+        return sorted(found, key=lambda each: (found[each], each))
 
     def of_phrase(self, phrase: Phrase) -> list[Phrase]:
         """Return the phrases that a phrase is met by: what it stands for, and the terms that stand for it."""

@@ -146,7 +146,9 @@ def stem(word: str) -> str:
 def plain(text: str) -> str:
     """Return a text without control characters and half surrogate pairs, its white space single blanks."""
     text = unicodedata.normalize("NFKC", text)
-    return " ".join("".join(each for each in text if each.isspace() or _is_shown(each)).split())
+    shown = "".join(each for each in text if each.isspace() or _is_shown(each))
+    # Again, for what fell out may have parted a letter and its accent.
+    return " ".join(unicodedata.normalize("NFKC", shown).split())
 
 
 def _is_shown(character: str) -> bool:

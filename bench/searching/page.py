@@ -53,6 +53,7 @@ def requests(query: str, size: int, rounds: int) -> tuple[Spent, list[Spent], in
     post(query, 1)  # the process is warm
     gc.collect()
     gc.freeze()  # as the server does when it starts
+    gc.set_threshold(50_000, 10, 10)
     (first, answer), *others = (measured(lambda: post(query, size)) for _ in range(rounds + 1))
     for _, content in ((first, answer), *others):  # read when the time is taken
         assert len(orjson.loads(content)["data"]["search"]["edges"]) == size, f"{query} finds too little."
