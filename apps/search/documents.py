@@ -60,7 +60,6 @@ MANY: Final = 250
 MANY_WORDS: Final = 5_000
 """From so many pending documents on, or so many words in them, they are merged: each search reads all of them."""
 
-
 NUMBERED: Final = "n"
 """The weight of the letters before a number."""
 

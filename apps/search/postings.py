@@ -22,18 +22,27 @@ SELECT %s, w.* FROM jsonb_to_recordset(%s::jsonb) AS w (text text, stem text, ke
 """
 KNOWN_WORDS: Final = "SELECT text, id FROM search_word WHERE tenant_id = %s AND text = ANY(%s)"
 READ: Final = """
-SELECT p.word_id, p.weight, p.chunk, p.numbers FROM search_posting p
-JOIN unnest(%s::bigint[], %s::text[], %s::int[]) AS g (word_id, weight, chunk) USING (word_id, weight, chunk)
-WHERE p.tenant_id = %s
+SELECT p.word_id, p.weight, p.chunk, p.numbers FROM unnest(%s::bigint[], %s::text[], %s::int[])
+    AS g (word_id, weight, chunk) CROSS JOIN LATERAL (
+    SELECT * FROM search_posting
+    WHERE tenant_id = %s AND word_id = g.word_id AND weight = g.weight AND chunk = g.chunk OFFSET 0
+) AS p
 """
+"""Each row is looked up by itself. Joined, PostgreSQL might compare with each all rows of a tenant it hardly knows."""
+
 WRITE: Final = """
 INSERT INTO search_posting (tenant_id, word_id, weight, chunk, numbers)
 SELECT %s, * FROM unnest(%s::bigint[], %s::text[], %s::int[], %s::bytea[])
 ON CONFLICT (tenant_id, word_id, weight, chunk) DO UPDATE SET numbers = EXCLUDED.numbers
 """
 DROP: Final = """
-DELETE FROM search_posting p USING unnest(%s::bigint[], %s::text[], %s::int[]) AS g (word_id, weight, chunk)
-WHERE (p.word_id, p.weight, p.chunk) = (g.word_id, g.weight, g.chunk) AND p.tenant_id = %s
+DELETE FROM search_posting WHERE ctid = ANY(ARRAY(
+    SELECT p.ctid FROM unnest(%s::bigint[], %s::text[], %s::int[])
+        AS g (word_id, weight, chunk) CROSS JOIN LATERAL (
+        SELECT ctid FROM search_posting
+        WHERE tenant_id = %s AND word_id = g.word_id AND weight = g.weight AND chunk = g.chunk OFFSET 0
+    ) AS p
+))
 """
 
 
