@@ -17,6 +17,7 @@ from .enums import enum_of, publish
 from .errors import BadRequestError
 from .reads.global_id import MAX_KEY, decode_id
 from .reads.lookups import NO_KEY
+from .weights import cost
 
 publish(OnConflict)
 publish(OnError)
@@ -102,7 +103,9 @@ def transition_input(model: type[WorkflowEntity], actions: Any) -> Any:
 @cache
 def bulk_input(model: type[WorkflowEntity], actions: Any) -> Any:
     """Return the input of the mutation that takes many entities through a transition."""
-    items = strawberry.field(description=f"Which, in the versions that you saw: 1 to {MAX_ITEMS}, each once.")
+    items = strawberry.field(
+        description=f"Which, in the versions that you saw: 1 to {MAX_ITEMS}, each once.", directives=[cost(1)]
+    )
     dry = strawberry.field(default=False, description="Judge and report, and change nothing.")
     on_error = strawberry.field(default=OnError.REJECT_ALL, description="What to do if some can't be done.")
     fields: Fields = {"items": (list[VersionedId], items), **_action(actions), **COMMENT, **_carried(model)}

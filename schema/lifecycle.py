@@ -22,6 +22,7 @@ from apps.lifecycle.models import WorkflowEntity, workflow_models
 from .context import Context
 from .enums import publish
 from .reads.fields import computed
+from .weights import ListSize
 
 Info = strawberry.Info[Context, None]
 Model = type[WorkflowEntity]
@@ -131,6 +132,7 @@ def workflow_fields(model: Model) -> WorkflowFields:
             description="The actions with whether you may take them now, and if not, why not.",
             resolver=actions,
             graphql_type=list[WorkflowAction],
+            directives=[ListSize(assumed_size=len(machine.action_names))],
             **reads,
         ),
     )

@@ -35,6 +35,7 @@ from .reads.global_id import GlobalId
 from .reads.lists import fetch_nodes
 from .reads.plan import Selections
 from .refusals import ERRORS, MutationError, PermissionDenied, ValidationFailed, publish_refusals
+from .weights import MUTATION, ListSize, cost
 
 Info = strawberry.Info[Context, None]
 Work = Callable[[Any, Any], Any]
@@ -53,7 +54,9 @@ class BulkItemResult:
     version: int | None = strawberry.field(
         description="The entity's version after the operation; null if there is none."
     )
-    error: MutationError | None = strawberry.field(description="Why it did not go through; null if it is not to blame.")
+    error: MutationError | None = strawberry.field(
+        description="Why it did not go through; null if it is not to blame.", directives=[cost(0)]
+    )
 
 
 @strawberry.type(description="What became of the items of a bulk, in the input's order.")
@@ -67,7 +70,9 @@ class BulkTransitionReport:
     failed: int = strawberry.field(
         description="How many were refused. With REJECT_ALL one refusal holds back the others, which count as neither."
     )
-    results: list[BulkItemResult] = strawberry.field(description="One result for each item, in the input's order.")
+    results: list[BulkItemResult] = strawberry.field(
+        description="One result for each item, in the input's order.", directives=[cost(0)]
+    )
 
 
 def entity_mutations(model: type[Entity], node: Any) -> list[StrawberryField]:
@@ -145,7 +150,9 @@ def bulk_mutation(model: type[WorkflowEntity]) -> StrawberryField:
     described = f"Take many {model._meta.verbose_name_plural} from one state to another, all or those that can."
     inputs = bulk_input(model, action_enum(model))
     answers = (BulkTransitionReport, ValidationFailed)
-    return mutation(f"bulkTransition{model.__name__}s", described, inputs, work, answers)
+    made = mutation(f"bulkTransition{model.__name__}s", described, inputs, work, answers)
+    made.directives = [*made.directives, ListSize(slicing_arguments=["input.items"], sized_fields=["results"])]
+    return made
 
 
 def mutation(name: str, description: str, input_type: Any, work: Work, answers: Sequence[Any]) -> StrawberryField:
@@ -168,7 +175,9 @@ def mutation(name: str, description: str, input_type: Any, work: Work, answers: 
         "return": Annotated[Union[tuple(answers)], union],  # noqa: UP007 (made of a sequence)
     }
     resolve.__name__ = name
-    made: StrawberryField = strawberry.mutation(resolver=resolve, description=description)
+    made: StrawberryField = strawberry.mutation(
+        resolver=resolve, description=description, directives=[cost(MUTATION)]
+    )
     return made
 
 

@@ -17,12 +17,14 @@ from .attendance import AttendanceRecord
 from .context import Context
 from .errors import BadRequestError
 from .lifecycle import workflow
+from .reads.arguments import DEFAULT_PAGE
 from .reads.connection import connection
 from .reads.node import node, nodes
 from .reads.render import Executor
 from .search import search
 from .tasks import Task
 from .tickets import Ticket
+from .weights import SEARCH, ListSize, paged
 
 
 @strawberry.type(description="What can be asked.")
@@ -39,11 +41,17 @@ class Query:
     sites = connection("Site", "schema.assets", description="The sites, by code.")
     people = connection("User", "schema.accounts", description="The people of the tenant, by name.")
     audit_log = connection("AuditEntry", "schema.audit", description="Every change, the newest first.")
-    search = strawberry.field(search, description="What a text finds among all objects, the best match first.")
+    search = strawberry.field(
+        search,
+        description="What a text finds among all objects, the best match first.",
+        directives=paged(DEFAULT_PAGE, "first", weight=SEARCH),
+    )
     workflow = workflow
     node = strawberry.field(node, description="The object with this id; null when there is none that you may see.")
     nodes = strawberry.field(
-        nodes, description="The objects with these ids, in their order; null for each that you can't see. 100 at most."
+        nodes,
+        description="The objects with these ids, in their order; null for each that you can't see. 100 at most.",
+        directives=[ListSize(slicing_arguments=["ids"])],
     )
 
     @strawberry.field(description="The user you are.")

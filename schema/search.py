@@ -28,6 +28,7 @@ from .reads.lists import fetch_nodes
 from .reads.pages import PageInfo
 from .reads.plan import Selections
 from .reads.render import rendered
+from .weights import cost
 
 LIMIT: Final = Window("search", settings.SEARCH_RATE_LIMIT, settings.SEARCH_RATE_SECONDS)
 CURSOR: Final = struct.Struct(">HI")
@@ -63,7 +64,8 @@ class Highlight:
 
     field: str = strawberry.field(description="The name of the field that holds the text.")
     fragments: list[HighlightFragment] = strawberry.field(
-        description="The text in parts, in their order; of a long one what surrounds the first match."
+        description="The text in parts, in their order; of a long one what surrounds the first match.",
+        directives=[cost(0)],
     )
 
 
@@ -83,8 +85,10 @@ class SearchEdge:
     score: float = strawberry.field(
         description="How well it matches, from 0 to 1: 1 when each word is in its name as it was typed."
     )
-    highlights: list[Highlight] = strawberry.field(description="What was found in which of its texts.")
-    node: Entity = strawberry.field(description="The object.")
+    highlights: list[Highlight] = strawberry.field(
+        description="What was found in which of its texts.", directives=[cost(0)]
+    )
+    node: Entity = strawberry.field(description="The object.", directives=[cost(0)])
 
 
 @strawberry.type(description="A page of what a query finds.")
@@ -92,13 +96,16 @@ class SearchConnection:
     """A page of what a query finds."""
 
     found: strawberry.Private[list[SearchEdge]]
-    page_info: PageInfo = strawberry.field(description="Where the page lies among the results.")
+    page_info: PageInfo = strawberry.field(
+        description="Where the page lies among the results.", directives=[cost(0)]
+    )
     total_count: int = strawberry.field(description="How many objects of these kinds the query finds.")
     did_you_mean: str | None = strawberry.field(
         description="The query as it was understood, when nothing was found by some of its words as they are spelt."
     )
     facets: list[SearchFacet] = strawberry.field(
-        description="How many objects of each kind the query finds, the most first; kinds without any are left out."
+        description="How many objects of each kind the query finds, the most first; kinds without any are left out.",
+        directives=[cost(0)],
     )
 
     @strawberry.field(description="The best matches first; among equals the newest.")

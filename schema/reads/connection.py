@@ -7,6 +7,8 @@ from django.db.models import Q
 from strawberry import UNSET
 from strawberry.types.fields.resolver import StrawberryResolver
 
+from schema.weights import paged
+
 from .arguments import DEFAULT_PAGE, MAX_PAGE
 from .fields import NodeList
 from .lists import resolve_list
@@ -43,7 +45,9 @@ def connection(node: str, module: str, *, description: str, column: str | None =
         return resolve_list(root, info._raw_info, declared, arguments)
 
     resolve.__annotations__ = _annotations(node, strawberry.lazy(module))
-    declared = NodeList(description=description, base_resolver=StrawberryResolver(resolve))
+    declared = NodeList(
+        description=description, base_resolver=StrawberryResolver(resolve), directives=paged(DEFAULT_PAGE, "first", "last")
+    )
     declared.column, declared.where = column, where or Q()
     return declared
 

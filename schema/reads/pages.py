@@ -4,6 +4,8 @@ from typing import Any, Final, Generic, TypeVar
 
 import strawberry
 
+from schema.weights import cost
+
 from .fetch import Page
 from .keyset import Order, encode_cursor
 
@@ -27,7 +29,7 @@ class Edge(Generic[NodeType]):
     """An object and its place in a list."""
 
     cursor: str = strawberry.field(description="The object's place: `after` it, the list goes on behind the object.")
-    node: NodeType = strawberry.field(description="The object.")
+    node: NodeType = strawberry.field(description="The object.", directives=[cost(0)])
 
 
 @strawberry.type(description="A page of a list.")
@@ -35,7 +37,7 @@ class Connection(Generic[NodeType]):
     """A page of a list."""
 
     edges: list[Edge[NodeType]] = strawberry.field(description="The objects of the page, in the list's order.")
-    page_info: PageInfo = strawberry.field(description="Where the page lies in the list.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies in the list.", directives=[cost(0)])
     total_count: int = strawberry.field(
         description="How many objects the whole list has under its filters. Counted only when asked for."
     )
