@@ -7,11 +7,10 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from apps.accounts.forms import SignInForm
-from schema.root import schema
-from schema.view import GraphQLEndpoint
+from schema.http.view import graphql
 
 urlpatterns = [
-    path("graphql", GraphQLEndpoint.as_view(schema=schema), name="graphql"),
+    path("graphql", graphql, name="graphql"),
     path("", RedirectView.as_view(pattern_name="graphql")),
     path("login/", LoginView.as_view(template_name="login.html", authentication_form=SignInForm), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),

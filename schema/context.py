@@ -1,20 +1,25 @@
 """What resolvers know of the request."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 
 from apps.accounts.models import User
 
 from .errors import UnauthenticatedError
 
+if TYPE_CHECKING:
+    from .budget import Charge
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Context:
-    """The request an operation came with."""
+    """The request an operation came with, and what it costs."""
 
     request: HttpRequest
-    response: HttpResponse
+    price: int = 0
+    charge: "Charge | None" = None
 
     @property
     def actor(self) -> User:

@@ -1,26 +1,33 @@
 """The errors a request ends with, and what of them a client is told.
 
-* RequestError: the request can't be served as it stands; each has a code
-    * BadRequestError (BAD_REQUEST)
-    * UnauthenticatedError (UNAUTHENTICATED)
-    * RateLimitedError (RATE_LIMITED)
+* RequestError: the request can't be served as it stands; each has a code, and a status of HTTP
+    * BadRequestError (BAD_REQUEST, 400)
+        * InvalidError (422): a document or variables that don't fit the schema
+        * ForbiddenError (403)
+        * MethodError (405)
+    * UnauthenticatedError (UNAUTHENTICATED, 401)
+    * QueryTooComplexError (QUERY_TOO_COMPLEX, 422)
+    * PersistedQueryNotFoundError (PERSISTED_QUERY_NOT_FOUND, 422)
+    * RateLimitedError (RATE_LIMITED, 429)
 
-Whatever else is raised is a fault of ours: the client reads INTERNAL and nothing more, the log has the rest.
+Whatever else is raised is a fault of ours: the client reads INTERNAL with the request's correlation id and nothing
+more, the log has the rest.
 """
 
 import logging
-import re
-from typing import ClassVar, Final
+from http import HTTPStatus
+from typing import Any, ClassVar, Final
 
 from django.conf import settings
+from django.db import OperationalError
 from graphql import GraphQLError
+from psycopg.errors import QueryCanceled
+
+from apps.accounts.origin import correlation_id
 
 logger = logging.getLogger(__name__)
 
 INTERNAL: Final = "INTERNAL"
-SUGGESTION: Final = re.compile(r" Did you mean .*", re.DOTALL)
-"""What graphql-core tells of the schema to whoever misspells it."""
-
 INTERNAL_MESSAGE: Final = "Something went wrong on our side; nothing was changed by the field that failed."
 
 
@@ -28,60 +35,99 @@ class RequestError(GraphQLError):
     """A request that can't be served as it stands."""
 
     code: ClassVar[str]
+    status: ClassVar[HTTPStatus]
 
-    def __init__(self, message: str) -> None:
-        """Say what is wrong and what to do."""
-        super().__init__(message, extensions={"code": self.code})
+    def __init__(self, message: str, **details: Any) -> None:
+        """Say what is wrong and what to do; details go to the client beside the code."""
+        super().__init__(message, extensions={"code": self.code, **details})
 
 
 class BadRequestError(RequestError):
-    """Raised when an argument makes no sense."""
+    """Raised when an argument, or the request itself, makes no sense."""
 
-    code = "BAD_REQUEST"
+    code, status = "BAD_REQUEST", HTTPStatus.BAD_REQUEST
+
+
+class InvalidError(BadRequestError):
+    """Raised when a document or its variables don't fit the schema."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class ForbiddenError(BadRequestError):
+    """Raised when this server serves no such request, whoever sends it."""
+
+    status = HTTPStatus.FORBIDDEN
+
+
+class MethodError(BadRequestError):
+    """Raised when what is asked may not come by this method of HTTP."""
+
+    status = HTTPStatus.METHOD_NOT_ALLOWED
 
 
 class UnauthenticatedError(RequestError):
     """Raised when nobody is logged in."""
 
-    code = "UNAUTHENTICATED"
+    code, status = "UNAUTHENTICATED", HTTPStatus.UNAUTHORIZED
+
+
+class QueryTooComplexError(RequestError):
+    """Raised when an operation asks for more than one operation may."""
+
+    code, status = "QUERY_TOO_COMPLEX", HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class PersistedQueryNotFoundError(RequestError):
+    """Raised when no document is known by an id. The message is the one that Apollo's clients look for."""
+
+    code, status = "PERSISTED_QUERY_NOT_FOUND", HTTPStatus.UNPROCESSABLE_ENTITY
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("PersistedQueryNotFound")
 
 
 class RateLimitedError(RequestError):
-    """Raised when a client has asked too often."""
+    """Raised when a client has asked for more than it may for now."""
 
-    code = "RATE_LIMITED"
+    code, status = "RATE_LIMITED", HTTPStatus.TOO_MANY_REQUESTS
 
     def __init__(self, message: str, retry_after: float) -> None:
-        """Say how often one may ask, and after how many seconds it is worth trying again."""
-        super().__init__(message)
-        assert self.extensions is not None
-        self.extensions["retryAfter"] = round(retry_after, 3)
+        """Say how much one may ask for, and after how many seconds it is worth trying again."""
+        super().__init__(message, retryAfter=round(retry_after, 3))
+        self.retry_after = retry_after
 
 
 def published(error: GraphQLError) -> GraphQLError:
     """Return what the client is told of an error, and log what it is not told."""
     original = error.original_error
-    if isinstance(original, RequestError):
+    if isinstance(error, RequestError) or isinstance(original, RequestError):
         return error
     if original is None or isinstance(original, GraphQLError):
-        return _told(error, BadRequestError.code, _without_suggestions(error.message))
-    if error.path is None and isinstance(original, ValueError):
-        # Python reads no number of more than 4,300 digits; validation meets it before any resolver.
-        return _told(error, BadRequestError.code, "A value in the document is too long to be read.")
+        return _told(error, BadRequestError.code, error.message)
+    if isinstance(original, OperationalError) and isinstance(original.__cause__, QueryCanceled):
+        return _told(error, QueryTooComplexError.code, too_slow())
     logger.error("A resolver failed", exc_info=original)
-    return _told(error, INTERNAL, INTERNAL_MESSAGE)
+    return _told(error, INTERNAL, INTERNAL_MESSAGE, **quoted())
 
 
-def _told(error: GraphQLError, code: str, message: str) -> GraphQLError:
+def too_slow() -> str:
+    """Return what is said of a request that took too long."""
+    return f"This took longer than the {settings.REQUEST_SECONDS:g} s that a request may take; ask for less at once."
+
+
+def quoted() -> dict[str, str]:
+    """Return what a client can quote, so that we find in the log what it was not told."""
+    return {"correlationId": correlation_id()}
+
+
+def _told(error: GraphQLError, code: str, message: str, **details: str) -> GraphQLError:
     return GraphQLError(
         message,
         nodes=error.nodes,
         source=error.source,
         positions=error.positions,
         path=error.path,
-        extensions={"code": code},
+        extensions={"code": code, **details},
     )
-
-
-def _without_suggestions(message: str) -> str:
-    return message if settings.INTROSPECTION else SUGGESTION.sub("", message)

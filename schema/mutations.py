@@ -175,9 +175,7 @@ def mutation(name: str, description: str, input_type: Any, work: Work, answers: 
         "return": Annotated[Union[tuple(answers)], union],  # noqa: UP007 (made of a sequence)
     }
     resolve.__name__ = name
-    made: StrawberryField = strawberry.mutation(
-        resolver=resolve, description=description, directives=[cost(MUTATION)]
-    )
+    made: StrawberryField = strawberry.mutation(resolver=resolve, description=description, directives=[cost(MUTATION)])
     return made
 
 

@@ -5,22 +5,18 @@ from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from enum import Enum
 from functools import cache
-from http import HTTPStatus
-from math import ceil
 from typing import Annotated, Any, Final
 
 import strawberry
-from django.conf import settings
 from graphql import GraphQLObjectType
 from strawberry.utils.str_converters import to_camel_case
 
 from apps.search import services
 from apps.search.declaration import searched_models
 from apps.search.services import MAX_PAGE, MAX_QUERY, Hit, Place, QueryRefusedError, Question, Results
-from apps.throttle.window import LimitExceededError, Window
 
 from .context import Context
-from .errors import BadRequestError, RateLimitedError
+from .errors import BadRequestError
 from .reads.arguments import DEFAULT_PAGE
 from .reads.fields import Entity
 from .reads.global_id import GlobalId
@@ -30,7 +26,6 @@ from .reads.plan import Selections
 from .reads.render import rendered
 from .weights import cost
 
-LIMIT: Final = Window("search", settings.SEARCH_RATE_LIMIT, settings.SEARCH_RATE_SECONDS)
 CURSOR: Final = struct.Struct(">HI")
 """A place: the penalty, and the number of the document."""
 
@@ -96,9 +91,7 @@ class SearchConnection:
     """A page of what a query finds."""
 
     found: strawberry.Private[list[SearchEdge]]
-    page_info: PageInfo = strawberry.field(
-        description="Where the page lies among the results.", directives=[cost(0)]
-    )
+    page_info: PageInfo = strawberry.field(description="Where the page lies among the results.", directives=[cost(0)])
     total_count: int = strawberry.field(description="How many objects of these kinds the query finds.")
     did_you_mean: str | None = strawberry.field(
         description="The query as it was understood, when nothing was found by some of its words as they are spelt."
@@ -135,7 +128,6 @@ def search(
     after: Annotated[str | None, strawberry.argument(description="Return what follows this cursor.")] = None,
 ) -> SearchConnection:
     """Return a page of what a query finds among the actor's tenant's entities."""
-    _draw(info.context)
     selected = _Selected(Selections.of(info._raw_info))
     place, names = None if after is None else _place(after), tuple(sorted({kind.value for kind in kinds or ()}))
     try:
@@ -144,19 +136,6 @@ def search(
     except QueryRefusedError as error:
         raise BadRequestError(str(error)) from error
     return _published(results, selected.edges(results.hits), later=after is not None)
-
-
-def _draw(context: Context) -> None:
-    """Count the search; raise RateLimitedError when the actor has searched too often."""
-    if not settings.ENABLE_SEARCH_RATE_LIMITING:
-        return
-    actor = context.actor
-    try:
-        LIMIT.draw(f"{actor.tenant_id}:{actor.pk}")
-    except LimitExceededError as error:
-        seconds = ceil(error.retry_after)
-        context.response.status_code, context.response["Retry-After"] = HTTPStatus.TOO_MANY_REQUESTS, str(seconds)
-        raise RateLimitedError(f"You may search {error} Try again in {seconds} s.", error.retry_after) from error
 
 
 def _size(first: int | None) -> int:

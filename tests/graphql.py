@@ -3,41 +3,38 @@
 from typing import Any
 
 from django.db import connection
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.test.utils import CaptureQueriesContext
 from graphql import GraphQLInterfaceType, GraphQLObjectType, get_named_type
-from strawberry.types import ExecutionResult
 
 from apps.accounts.models import User
 from apps.accounts.tenancy import tenant_scope
 from schema.context import Context
-from schema.errors import published
+from schema.operation import Answer, Asked, run
 from schema.root import schema
 
 Data = dict[str, Any]
 OBJECTS = {name: kind for name, kind in schema._schema.type_map.items() if isinstance(kind, GraphQLObjectType)}
 
 
-def execute(actor: User, document: str, **variables: Any) -> ExecutionResult:
+def execute(actor: User, document: str, **variables: Any) -> Answer:
     request = HttpRequest()
     request.user = actor
     with tenant_scope(actor.tenant_id):
-        result = schema.execute_sync(document, variables, Context(request, HttpResponse()))
-    assert isinstance(result, ExecutionResult)
-    return result
+        return run(Context(request), Asked(document, variables=variables))
 
 
 def data(actor: User, document: str, **variables: Any) -> Data:
     result = execute(actor, document, **variables)
-    assert result.errors is None, result.errors
+    assert not result.errors, result.errors
     assert result.data is not None
     return result.data
 
 
 def refusal(actor: User, document: str, **variables: Any) -> tuple[str, str]:
     result = execute(actor, document, **variables)
-    assert result.errors is not None, "the operation was served"
-    (error,) = [published(error) for error in result.errors]
+    assert result.errors, "the operation was served"
+    (error,) = result.errors
     return str((error.extensions or {})["code"]), error.message
 
 

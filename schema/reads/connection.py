@@ -45,9 +45,8 @@ def connection(node: str, module: str, *, description: str, column: str | None =
         return resolve_list(root, info._raw_info, declared, arguments)
 
     resolve.__annotations__ = _annotations(node, strawberry.lazy(module))
-    declared = NodeList(
-        description=description, base_resolver=StrawberryResolver(resolve), directives=paged(DEFAULT_PAGE, "first", "last")
-    )
+    sized = paged(DEFAULT_PAGE, "first", "last")
+    declared = NodeList(description=description, base_resolver=StrawberryResolver(resolve), directives=sized)
     declared.column, declared.where = column, where or Q()
     return declared
 

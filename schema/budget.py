@@ -1,0 +1,164 @@
+"""What clients may spend: points for all they ask, and searches; drawn before anything runs, for all of it at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil, inf
+from typing import Any, Final
+
+import strawberry
+from django.conf import settings
+from django.utils import timezone
+
+from apps.accounts.models import User
+from apps.throttle.limits import Bucket, Draw, LimitsUnavailableError, Standing, Taken, Window, give_back, take
+
+from .context import Context
+from .cost import Line
+from .errors import QueryTooComplexError, RateLimitedError, RequestError
+
+POINTS: Final = Bucket("points", settings.COST_BUCKET, settings.COST_RESTORE_RATE)
+SEARCHES: Final = Window("search", settings.SEARCH_RATE_LIMIT, settings.SEARCH_RATE_SECONDS)
+
+
+@strawberry.type(description="What this operation costs, and what you may spend.")
+class RateLimit:
+    """What an operation costs, and what its client may spend."""
+
+    cost: int = strawberry.field(description="What this operation costs at most; what it does not bring is given back.")
+    limit: int = strawberry.field(description="How many points you can have.")
+    remaining: int = strawberry.field(description="How many you have left, this operation paid.")
+    restore_rate: int = strawberry.field(description="How many are restored each second.")
+    reset_at: datetime = strawberry.field(description="When you will have all of them again, if you spend none.")
+
+
+def rate_limit(info: strawberry.Info[Context, None]) -> RateLimit | None:
+    """Return how the actor's budget stands; None when costs are not limited."""
+    price, charge = info.context.price, info.context.charge
+    standing = charge.points if charge else None
+    if standing is None:
+        return None
+    return RateLimit(
+        cost=price,
+        limit=POINTS.capacity,
+        remaining=standing.remaining,
+        restore_rate=settings.COST_RESTORE_RATE,
+        reset_at=_later(standing.reset_after),
+    )
+
+
+@dataclass(slots=True)
+class Charge:
+    """What a request has drawn from its actor's limits."""
+
+    client: str
+    drawn: int
+    standings: Sequence[Standing]
+
+    @property
+    def points(self) -> Standing | None:
+        """How the points stand; None when costs are not limited."""
+        return next((each for each in self.standings if each.limit is POINTS), None)
+
+    def settle(self, actual: int) -> None:
+        """Give back what was drawn and not spent."""
+        spare, self.drawn = self.drawn - actual, actual
+        standing = self.points
+        if standing is None or spare <= 0:
+            return
+        give_back(self.client, POINTS, spare)
+        remaining = min(POINTS.capacity, standing.remaining + spare)
+        reset_after = max(0.0, standing.reset_after - spare / POINTS.rate)
+        better = Standing(POINTS, remaining, standing.retry_after, reset_after)
+        self.standings = [better if each is standing else each for each in self.standings]
+
+    def told(self, requested: int, actual: int, lines: Sequence[Line] | None = None) -> dict[str, Any] | None:
+        """Return what a response says of its cost; None when costs are not limited."""
+        standing = self.points
+        if standing is None and lines is None:
+            return None
+        told: dict[str, Any] = {"requested": requested, "actual": actual}
+        if standing is not None:
+            told |= {
+                "limit": POINTS.capacity,
+                "remaining": standing.remaining,
+                "restoreRate": settings.COST_RESTORE_RATE,
+                "resetAt": _later(standing.reset_after).isoformat(),
+            }
+        return told if lines is None else {**told, "breakdown": [line._asdict() for line in lines]}
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that tell how the limits stand, as the IETF's draft on rate limit headers has them."""
+        if not self.standings:
+            return {}
+        return {
+            "RateLimit-Policy": ", ".join(map(_policy, self.standings)),
+            "RateLimit": ", ".join(
+                f'"{each.limit.name}";r={each.remaining};t={ceil(each.reset_after)}' for each in self.standings
+            ),
+        }
+
+
+class OverBudgetError(Exception):
+    """Raised when a request costs more than its actor has; holds what to tell, and how the limits stand."""
+
+    def __init__(self, charge: Charge, requested: int, told: RequestError) -> None:
+        """Remember the charge, which has drawn nothing, and the error: it can be had later, or never."""
+        super().__init__(told.message)
+        self.charge, self.requested, self.told = charge, requested, told
+
+
+def client_of(actor: User) -> str:
+    """Return by what name an actor's limits are kept."""
+    return f"{actor.tenant_id}:{actor.pk}"
+
+
+def charge(actor: User, points: int, searches: int) -> Charge:
+    """Draw what a request costs from its actor's limits; nothing looks how they stand.
+
+    Raises OverBudgetError when they can't be had.
+    """
+    client, draws = client_of(actor), []
+    if settings.ENABLE_COST_LIMIT:
+        draws.append(Draw(POINTS, points))
+    if settings.ENABLE_SEARCH_RATE_LIMITING and searches:
+        draws.append(Draw(SEARCHES, searches))
+    if not draws:
+        return Charge(client, 0, ())
+    try:
+        taken = take(client, draws)
+    except LimitsUnavailableError as error:
+        unknown = RateLimitedError("What you may spend can't be looked up just now. Try again.", error.retry_after)
+        raise OverBudgetError(Charge(client, 0, ()), points, unknown) from error
+    if not taken.granted:
+        raise _refusal(Charge(client, 0, taken.standings), taken, points, searches)
+    return Charge(client, points, taken.standings)
+
+
+def _refusal(charge: Charge, taken: Taken, points: int, searches: int) -> OverBudgetError:
+    blocking = max(taken.standings, key=lambda each: each.retry_after)
+    if blocking.retry_after == inf:
+        wanted = f"{points} points" if blocking.limit is POINTS else f"{searches} searches"
+        never = QueryTooComplexError(f"This takes {wanted}, more than you can ever have at once; ask in parts.")
+        return OverBudgetError(charge, points, never)
+    seconds = ceil(blocking.retry_after)
+    why = (
+        f"This takes {points} points and you have {blocking.remaining}; {settings.COST_RESTORE_RATE} are restored each "
+        "second."
+        if blocking.limit is POINTS
+        else f"You may search {SEARCHES.count} in {SEARCHES.seconds:g} seconds at most."
+    )
+    later = RateLimitedError(f"{why} Try again in {seconds} s.", blocking.retry_after)
+    return OverBudgetError(charge, points, later)
+
+
+def _policy(standing: Standing) -> str:
+    limit = standing.limit
+    quota, window = (
+        (limit.capacity, limit.capacity / limit.rate) if isinstance(limit, Bucket) else (limit.count, limit.seconds)
+    )
+    return f'"{limit.name}";q={quota};w={ceil(window)}'
+
+
+def _later(seconds: float) -> datetime:
+    return timezone.now() + timedelta(seconds=seconds)

@@ -1,0 +1,1 @@
+"""The documents that clients send: how they are found, read once, and kept within limits."""

@@ -1,0 +1,183 @@
+"""A document as it was read: parsed, measured, validated, once for each text."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
+from threading import Lock
+from typing import Any, Final
+
+from cachetools import LRUCache, cached
+from django.conf import settings
+from graphql import (
+    ArgumentNode,
+    DirectiveNode,
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    GraphQLSyntaxError,
+    NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
+    VariableNode,
+    Visitor,
+    parse,
+    specified_rules,
+    validate,
+    visit,
+)
+
+from schema.cost import Price
+from schema.errors import BadRequestError, QueryTooComplexError, RequestError
+
+from .limits import check_limits
+
+MAX_ERRORS: Final = 20
+"""So many errors of a document are told."""
+
+CACHE_CHARACTERS: Final = 500_000
+"""How much text of documents a process remembers. What is read in it takes 80 to 280 bytes for each character."""
+
+LEAST_CHARACTERS: Final = 200
+"""What a document counts for at least, however short: it is not the text that takes the room."""
+
+MAX_PRICES: Final = 16
+"""So many prices of a document are remembered."""
+
+SIZING: Final = frozenset({"first", "last", "ids", "input"})
+"""The arguments that say how long a list is (`schema.weights`); a test compares them with the schema."""
+
+ABSENT: Final = object()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Document:
+    """A document that can run."""
+
+    text: str
+    parsed: DocumentNode
+    deciding: tuple[str, ...]
+    """The variables that its price depends on."""
+    prices: "LRUCache[tuple[Any, ...], Price]" = field(default_factory=partial(LRUCache, MAX_PRICES))
+    """What its operations cost, by what decides on it."""
+
+    def readings(self, variables: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return what its price depends on, as these coerced variables have it."""
+        return tuple(_reading(variables.get(name, ABSENT)) for name in self.deciding)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RefusedDocument:
+    """A document that can't run, all that is wrong with it, and the status of HTTP that says so."""
+
+    text: str
+    errors: Sequence[GraphQLError]
+    status: HTTPStatus
+
+
+def _room(found: Document | RefusedDocument) -> int:
+    return LEAST_CHARACTERS + len(found.text)
+
+
+@cached(LRUCache(CACHE_CHARACTERS, getsizeof=_room), key=lambda _, *about: about, lock=Lock())
+def read(schema: GraphQLSchema, text: str, introspection: bool) -> Document | RefusedDocument:
+    """Return what a text is, for clients who may see the schema or may not."""
+    try:
+        parsed = _parse(text)
+        check_limits(parsed)
+        errors = _errors(schema, parsed, introspection=introspection)
+    except RequestError as error:
+        return _refused(text, [error], error.status)
+    except GraphQLSyntaxError as error:
+        return _refused(text, [error], HTTPStatus.BAD_REQUEST)
+    except RecursionError:
+        error = QueryTooComplexError("The document is nested too deep.")
+        return _refused(text, [error], error.status)
+    if errors:
+        return _refused(text, errors, HTTPStatus.UNPROCESSABLE_ENTITY)
+    return Document(text, parsed, tuple(sorted(_deciding(parsed))))
+
+
+def _refused(text: str, errors: Sequence[GraphQLError], status: HTTPStatus) -> RefusedDocument:
+    for error in errors:
+        error.__traceback__ = error.__context__ = None  # they would keep all that was at hand where they were raised
+    return RefusedDocument(text, errors, status)
+
+
+def _parse(text: str) -> DocumentNode:
+    size = len(text.encode())
+    if size > settings.MAX_DOCUMENT_BYTES:
+        raise QueryTooComplexError(f"A document may have {settings.MAX_DOCUMENT_BYTES} bytes; this one has {size}.")
+    try:
+        return parse(text, max_tokens=settings.MAX_TOKENS)
+    except GraphQLSyntaxError as error:
+        if "tokens" in error.message:
+            raise QueryTooComplexError(
+                f"A document may have {settings.MAX_TOKENS} tokens; this one has more."
+            ) from None
+        raise
+
+
+def _errors(schema: GraphQLSchema, parsed: DocumentNode, *, introspection: bool) -> list[GraphQLError]:
+    rules = specified_rules if introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
+    try:
+        errors = validate(schema, parsed, rules, max_errors=MAX_ERRORS, hide_suggestions=not introspection)
+    except ValueError:
+        # Python reads no number of more than 4,300 digits.
+        return [BadRequestError("A value in the document is too long to be read.")]
+    return errors or [*_without_root(schema, parsed)]
+
+
+def _without_root(schema: GraphQLSchema, parsed: DocumentNode) -> Iterator[GraphQLError]:
+    for each in parsed.definitions:
+        if isinstance(each, OperationDefinitionNode) and schema.get_root_type(each.operation) is None:
+            yield GraphQLError(f"There is nothing to ask for by a {each.operation.value}.", each)
+
+
+class _Deciding(Visitor):
+    """Collects the variables in directives and in the arguments that size lists."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
+        """Take the variables of a directive: what it is about may be skipped."""
+        self._take(*node.arguments)
+
+    def enter_argument(self, node: ArgumentNode, *_: Any) -> None:
+        """Take the variables of an argument that sizes a list."""
+        if node.name.value in SIZING:
+            self._take(node)
+
+    def _take(self, *nodes: ArgumentNode) -> None:
+        for node in nodes:
+            variables = _Variables()
+            visit(node, variables)
+            self.names |= variables.names
+
+
+class _Variables(Visitor):
+    """Collects the names of variables."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def enter_variable(self, node: VariableNode, *_: Any) -> None:
+        """Take its name."""
+        self.names.add(node.name.value)
+
+
+def _deciding(parsed: DocumentNode) -> set[str]:
+    deciding = _Deciding()
+    visit(parsed, deciding)
+    return deciding.names
+
+
+def _reading(value: Any) -> Any:
+    """Return what of a value can decide on a price: a number, a truth, how long a list is."""
+    if isinstance(value, list):
+        return "list", len(value)
+    if isinstance(value, Mapping):
+        return tuple((name, _reading(inner)) for name, inner in value.items() if isinstance(inner, list | int))
+    return value if isinstance(value, int) or value is ABSENT else None

@@ -1,0 +1,58 @@
+"""Automatic persisted queries, by Apollo's protocol: a client sends a document's hash, and its text once.
+
+Any document that can run may be kept, by its own hash, so what is kept is nobody's secret and nobody's choice. Redis
+holds the texts for all processes; while it is away a client sends its text again.
+"""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from re import compile as regex
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.cache import cache
+
+from apps.throttle.server import server
+from schema.errors import BadRequestError
+
+HASH: Final = regex("[0-9a-f]{64}")
+VERSION: Final = 1
+
+
+def hash_sent(extensions: Mapping[str, Any] | None) -> str | None:
+    """Return the hash that a request names its document by, or None.
+
+    Raises BadRequestError for one that can't be a hash.
+    """
+    sent = (extensions or {}).get("persistedQuery")
+    if sent is None:
+        return None
+    if not isinstance(sent, dict) or sent.get("version") != VERSION:
+        raise BadRequestError('`persistedQuery` must be like {"version": 1, "sha256Hash": "..."}.')
+    name = sent.get("sha256Hash")
+    if not isinstance(name, str) or not HASH.fullmatch(name):
+        raise BadRequestError("`sha256Hash` must have 64 hexadecimal digits in lower case.")
+    return name
+
+
+def check_hash(text: str, name: str) -> None:
+    """Raise BadRequestError when a text has another hash."""
+    if sha256(text.encode()).hexdigest() != name:
+        raise BadRequestError("`sha256Hash` is not the hash of `query`.")
+
+
+def keep(text: str, name: str) -> None:
+    """Keep a document that can run by its hash."""
+    server.attempt(lambda: cache.set(_key(name), text, settings.PERSISTED_QUERY_SECONDS), otherwise=None)
+
+
+def kept(name: str) -> str | None:
+    """Return the document with this hash, or None."""
+    if not HASH.fullmatch(name):
+        return None
+    text: str | None = server.attempt(lambda: cache.get(_key(name)), otherwise=None)
+    return text
+
+
+def _key(name: str) -> str:
+    return f"persisted:{name}"

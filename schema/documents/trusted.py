@@ -1,0 +1,71 @@
+"""Trusted documents: what the frontends of this server send, registered when it is deployed.
+
+`TRUSTED_DOCUMENTS_PATH` names files and folders. A JSON file is a manifest as the tools of the frontends write it: an
+object of texts by their ids (Relay, GraphQL Code Generator), or Apollo's, a list of operations. Files of GraphQL in one
+folder are read together: each operation, with the fragments that it needs, is a document; its ids are its hash
+(`sha256:...`) and its name.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+import orjson
+from django.conf import settings
+from graphql import concat_ast, parse, print_ast, separate_operations
+
+PREFIX = "sha256:"
+
+
+class ManifestError(Exception):
+    """Raised when a file holds no documents."""
+
+
+def trusted(name: str) -> str | None:
+    """Return the registered document with this id, or None; a hash may come with its prefix or without."""
+    documents = registered(tuple(settings.TRUSTED_DOCUMENTS_PATH))
+    return documents.get(name) or documents.get(PREFIX + name) or documents.get(name.removeprefix(PREFIX))
+
+
+@cache
+def registered(paths: tuple[str, ...]) -> Mapping[str, str]:
+    """Return the documents in these files and folders, by all their ids.
+
+    Raises ManifestError when a file can't be read as one.
+    """
+    documents: dict[str, str] = {}
+    for path in map(Path, paths):
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        for file in files:
+            if file.suffix == ".json":
+                documents |= _manifest(file)
+        documents |= _documents([file for file in files if file.suffix in {".graphql", ".gql"}])
+    return documents
+
+
+def _manifest(file: Path) -> dict[str, str]:
+    try:
+        held = orjson.loads(file.read_bytes())
+        operations = held.get("operations")
+        found = held if operations is None else {each["id"]: each["body"] for each in operations}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ManifestError(f"{file} is no manifest of documents: {error}") from error
+    if not all(isinstance(text, str) for text in found.values()):
+        raise ManifestError(f"{file} is no manifest of documents: each id must have a text.")
+    return found  # type: ignore[no-any-return]
+
+
+def _documents(files: list[Path]) -> dict[str, str]:
+    return dict(_named(files)) if files else {}
+
+
+def _named(files: list[Path]) -> Iterator[tuple[str, str]]:
+    try:
+        whole = concat_ast([parse(file.read_text()) for file in files])
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ManifestError(f"{files[0].parent}: {error}") from error
+    for name, document in separate_operations(whole).items():
+        text = print_ast(document)
+        yield f"{PREFIX}{sha256(text.encode()).hexdigest()}", text
+        yield name, text

@@ -1,0 +1,203 @@
+"""The way of an operation: found, read, priced, paid, run, and what it did not spend given back.
+
+A request may carry several. They are priced together and drawn at once, before any of them runs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from threading import Lock
+from typing import Any, Final, TypeGuard
+
+from django.conf import settings
+from django.http import HttpRequest
+from graphql import GraphQLError, OperationType
+from graphql.execution import ExecutionResult
+from strawberry.execution.is_awaitable import optimized_is_awaitable
+
+from .budget import Charge, charge
+from .context import Context
+from .cost import LEAST, Line, Price, price
+from .documents.document import Document, RefusedDocument
+from .documents.finding import find
+from .errors import (
+    InvalidError,
+    MethodError,
+    QueryTooComplexError,
+    RequestError,
+    published,
+)
+from .reads.render import Executor
+from .root import schema
+
+SEARCH: Final = "search"
+_prices: Final = Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An operation as a client asked for it."""
+
+    query: str | None = None
+    document_id: str | None = None
+    operation_name: str | None = None
+    variables: Mapping[str, Any] | None = None
+    extensions: Mapping[str, Any] | None = None
+
+    @property
+    def explains(self) -> bool:
+        """Whether the client wants to know the price, and nothing else."""
+        return (self.extensions or {}).get("cost") == "explain"
+
+
+@dataclass(slots=True)
+class Answer:
+    """What became of an operation: data when it ran, errors, and what it cost."""
+
+    status: int = HTTPStatus.OK
+    errors: Sequence[GraphQLError] = ()
+    ran: bool = False
+    data: Mapping[str, Any] | None = None
+    requested: int = LEAST
+    actual: int = LEAST
+    breakdown: Sequence[Line] | None = None
+
+    def body(self, paid: Charge) -> dict[str, Any]:
+        """Return the response, as GraphQL has it."""
+        body: dict[str, Any] = {"data": self.data} if self.ran else {}
+        if self.errors:
+            body["errors"] = [error.formatted for error in self.errors]
+        cost = paid.told(self.requested, self.actual, self.breakdown)
+        if cost is not None:
+            body["extensions"] = {"cost": cost}
+        return body
+
+
+class InvalidOperationError(Exception):
+    """Raised when there is no such operation, or its variables don't fit it."""
+
+    def __init__(self, errors: list[GraphQLError]) -> None:
+        """Remember what is wrong."""
+        super().__init__(errors)
+        self.errors = errors
+
+
+@dataclass(slots=True)
+class _Ready:
+    """An operation that can run."""
+
+    executor: Executor
+    price: Price
+
+
+def answer_all(request: HttpRequest, asked: Sequence[Asked], *, reading: bool = False) -> tuple[list[Answer], Charge]:
+    """Return what becomes of the operations of a request, in their order, and what they have drawn.
+
+    With `reading` nothing runs but queries. Raises OverBudgetError when they cost more than the actor has: then nothing
+    has run.
+    """
+    context = Context(request)
+    prepared = [_prepare(context, each, reading=reading) for each in asked]
+    ready = [each.price for each in prepared if isinstance(each, _Ready)]
+    points = sum(_drawn(each) for each in prepared)
+    paid = charge(context.actor, points, sum(each.names.count(SEARCH) for each in ready))
+    answers: list[Answer] = []
+    try:
+        answers.extend(each if isinstance(each, Answer) else _run(each, paid) for each in prepared)
+    finally:
+        paid.settle(sum(each.actual for each in answers))
+    return answers, paid
+
+
+def run(context: Context, asked: Asked) -> Answer:
+    """Return what becomes of one operation, run without anybody's paying for it."""
+    prepared = _prepare(context, asked, reading=False)
+    return prepared if isinstance(prepared, Answer) else _run(prepared, None)
+
+
+def _drawn(prepared: _Ready | Answer) -> int:
+    return prepared.price.total if isinstance(prepared, _Ready) else prepared.actual
+
+
+def _prepare(context: Context, asked: Asked, *, reading: bool) -> _Ready | Answer:
+    try:
+        document = find(schema._schema, query=asked.query, document_id=asked.document_id, extensions=asked.extensions)
+        if isinstance(document, RefusedDocument):
+            return Answer(document.status, [published(error) for error in document.errors])
+        executor = _executor(document, asked, context)
+        if reading and executor.operation.operation is not OperationType.QUERY:
+            raise MethodError("Send a mutation by POST.")
+        found = _price(document, executor)
+    except InvalidOperationError as refused:
+        return Answer(InvalidError.status, [published(error) for error in refused.errors])
+    except RequestError as error:
+        return Answer(error.status, [error])
+    except RecursionError:
+        error = QueryTooComplexError("The operation is nested too deep.")
+        return Answer(error.status, [error])
+    return _judged(asked, _Ready(executor, found))
+
+
+def _executor(document: Document, asked: Asked, context: Context) -> Executor:
+    # Each operation has a context of its own, for each has a price.
+    built = Executor.build(
+        schema._schema,
+        document.parsed,
+        None,
+        replace(context),
+        asked.variables,  # type: ignore[arg-type]
+        asked.operation_name or None,
+        is_awaitable=optimized_is_awaitable,
+        is_async_iterable=_never,
+        hide_suggestions=not settings.INTROSPECTION,
+    )
+    if isinstance(built, list):
+        raise InvalidOperationError(built)
+    assert isinstance(built, Executor)
+    return built
+
+
+def _never(_: object) -> TypeGuard[Any]:
+    return False
+
+
+def _price(document: Document, executor: Executor) -> Price:
+    operation = executor.operation
+    key = operation.name and operation.name.value, *document.readings(executor.variable_values.coerced)
+    with _prices:
+        found = document.prices.get(key)
+    if found is None:
+        found = price(schema._schema, operation, executor.fragments, executor.variable_values)
+        with _prices:
+            document.prices[key] = found
+    return found
+
+
+def _judged(asked: Asked, ready: _Ready) -> _Ready | Answer:
+    """Return an operation that may run, or what is told instead."""
+    total = ready.price.total
+    if asked.explains:
+        return Answer(requested=total, actual=0, breakdown=ready.price.breakdown())
+    if settings.ENABLE_COST_LIMIT and total > settings.COST_LIMIT:
+        most = settings.COST_LIMIT
+        message = f"This operation costs {total} points; one may cost {most}. Ask for shorter pages, or in parts."
+        error = QueryTooComplexError(message, cost=total, limit=most)
+        return Answer(error.status, [error], requested=total)
+    return ready
+
+
+def _run(ready: _Ready, paid: Charge | None) -> Answer:
+    context: Context = ready.executor.context_value
+    context.price, context.charge = ready.price.total, paid
+    result = ready.executor.execute_operation()
+    assert isinstance(result, ExecutionResult)
+    errors = [published(error) for error in result.errors or ()]
+    total = ready.price.total
+    slow = any(error.extensions and error.extensions.get("code") == QueryTooComplexError.code for error in errors)
+    return Answer(
+        errors=errors,
+        ran=True,
+        data=result.data,
+        requested=total,
+        actual=total if slow else ready.price.spent(result.data),
+    )
