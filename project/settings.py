@@ -5,6 +5,7 @@ must be secret is made at random and kept under `.local/`. With them nothing is 
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -15,10 +16,24 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from . import embedded
+from .addresses import check_network
 
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
 env = Env()
 given: Final = validate.Length(min=1, error="It is empty.")
+positive: Final = validate.Range(min=0, min_inclusive=False)
+origin: Final = validate.Regexp(r"https?://[^/?#@*\s]+\Z", error="{input} is no origin, like https://app.example.")
+
+
+def each(check: Callable[[str], object]) -> Callable[[list[str]], None]:
+    """Return a check of a list by a check of its members."""
+
+    def check_all(members: list[str]) -> None:
+        for member in members:
+            check(member)
+
+    return check_all
+
 
 DEBUG = env.bool("DEBUG", False)
 DATABASE_URL: Final = env.str("DATABASE_URL", "")
@@ -39,9 +54,15 @@ else:
     SECRET_KEY = env.str("SECRET_KEY", validate=given)
     ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", validate=given)
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
+CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", [], validate=each(origin))
 HTTPS: Final = env.bool("HTTPS", not EMBEDDED)
 HSTS_SECONDS: Final = env.int("HSTS_SECONDS", 31_536_000)
 TRUST_FORWARDED_PROTO: Final = env.bool("TRUST_FORWARDED_PROTO", False)
+TRUSTED_PROXIES: list[str] = env.list("TRUSTED_PROXIES", [], validate=each(check_network))
+STRANGER_LIMIT: Final = env.int("STRANGER_LIMIT", 100, validate=validate.Range(min=1))
+STRANGER_RATE: Final = env.float("STRANGER_RATE", 10, validate=positive)
+LOGIN_LIMIT: Final = env.int("LOGIN_LIMIT", 10, validate=validate.Range(min=1))
+LOGIN_RATE: Final = env.float("LOGIN_RATE", 1, validate=positive)
 LOG_LEVEL: Final = env.log_level("LOG_LEVEL", logging.INFO)
 LOG_FORMAT: Final = env.str("LOG_FORMAT", "line", validate=validate.OneOf(["line", "json"]))
 AUDIT_LOG: Final = env.str("AUDIT_LOG", "" if LOG_FORMAT == "json" else str(BASE_DIR / "logs" / "audit.log"))
@@ -49,6 +70,21 @@ SEARCH_CACHE_SECONDS: Final = env.int("SEARCH_CACHE_SECONDS", 300, validate=vali
 ENABLE_SEARCH_RATE_LIMITING: Final = env.bool("ENABLE_SEARCH_RATE_LIMITING", True)
 SEARCH_RATE_LIMIT: Final = env.int("SEARCH_RATE_LIMIT", 20, validate=validate.Range(min=1))
 SEARCH_RATE_SECONDS: Final = env.float("SEARCH_RATE_SECONDS", 10, validate=validate.Range(min=0.001))
+ENABLE_COST_LIMIT: Final = env.bool("ENABLE_COST_LIMIT", True)
+COST_LIMIT: Final = env.int("COST_LIMIT", 5_000, validate=validate.Range(min=1))
+COST_BUCKET: Final = env.int("COST_BUCKET", 10_000, validate=validate.Range(min=1))
+COST_RESTORE_RATE: Final = env.int("COST_RESTORE_RATE", 500, validate=validate.Range(min=1))
+LIMITS_FAIL_CLOSED: Final = env.bool("LIMITS_FAIL_CLOSED", False)
+MAX_DOCUMENT_BYTES: Final = env.int("MAX_DOCUMENT_BYTES", 16_384, validate=validate.Range(min=1))
+MAX_TOKENS: Final = env.int("MAX_TOKENS", 2_000, validate=validate.Range(min=1))
+MAX_DEPTH: Final = env.int("MAX_DEPTH", 12, validate=validate.Range(min=1))
+MAX_ALIASES: Final = env.int("MAX_ALIASES", 30, validate=validate.Range(min=0))
+MAX_ROOT_FIELDS: Final = env.int("MAX_ROOT_FIELDS", 50, validate=validate.Range(min=1))
+MAX_BATCH: Final = env.int("MAX_BATCH", 10, validate=validate.Range(min=1))
+PERSISTED_QUERY_SECONDS: Final = env.int("PERSISTED_QUERY_SECONDS", 604_800, validate=validate.Range(min=1))
+TRUSTED_DOCUMENTS: Final = env.str("TRUSTED_DOCUMENTS", "", validate=validate.OneOf(["", "only"]))
+TRUSTED_DOCUMENTS_PATH: Final = env.list("TRUSTED_DOCUMENTS_PATH", [])
+REQUEST_SECONDS: Final = env.float("REQUEST_SECONDS", 10, validate=validate.Range(min=0))
 AUDIT_RETENTION_DAYS: Final = env.int("AUDIT_RETENTION_DAYS", 90, validate=validate.Range(min=1))
 INTROSPECTION: Final = env.bool("INTROSPECTION", EMBEDDED or DEBUG)
 GRAPHIQL: Final = env.bool("GRAPHIQL", EMBEDDED or DEBUG)
@@ -72,6 +108,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "concurrency",
+    "corsheaders",
     "strawberry_django",
     "apps.accounts",
     "apps.lifecycle",
@@ -87,12 +124,17 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "apps.accounts.middleware.correlation",
+    "project.health.health",
+    "project.deadline.RequestDeadline",
+    "corsheaders.middleware.CorsMiddleware",
+    "project.compression.compression",
     "django.middleware.security.SecurityMiddleware",
     "project.security.content_security_policy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "project.strangers.Strangers",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "apps.accounts.middleware.bearer_token",
     "apps.accounts.middleware.tenancy",
@@ -161,7 +203,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_FORWARDED
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_HTTPONLY = True
-CSRF_FAILURE_VIEW = "schema.view.csrf_failure"
+CSRF_FAILURE_VIEW = "schema.http.view.csrf_failure"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
@@ -169,6 +211,11 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+CORS_URLS_REGEX = r"^/graphql$"
+CORS_ALLOW_METHODS = ("GET", "POST")
+CORS_ALLOW_HEADERS = ("accept", "authorization", "content-type", "x-correlation-id")
+CORS_EXPOSE_HEADERS = ("X-Correlation-ID", "Retry-After", "RateLimit", "RateLimit-Policy")
+CORS_PREFLIGHT_MAX_AGE = 24 * 60 * 60
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
 
 STATIC_URL = "/static/"

@@ -19,10 +19,9 @@ from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
 from django.conf import settings
-from django.db import OperationalError
 from graphql import GraphQLError
-from psycopg.errors import QueryCanceled
 
+from apps.accounts.deadline import ran_out_of_time
 from apps.accounts.origin import correlation_id
 
 logger = logging.getLogger(__name__)
@@ -106,7 +105,7 @@ def published(error: GraphQLError) -> GraphQLError:
         return error
     if original is None or isinstance(original, GraphQLError):
         return _told(error, BadRequestError.code, error.message)
-    if isinstance(original, OperationalError) and isinstance(original.__cause__, QueryCanceled):
+    if ran_out_of_time(original):
         return _told(error, QueryTooComplexError.code, too_slow())
     logger.error("A resolver failed", exc_info=original)
     return _told(error, INTERNAL, INTERNAL_MESSAGE, **quoted())

@@ -39,7 +39,8 @@ class Asked:
     """An operation as a client asked for it."""
 
     query: str | None = None
-    document_id: str | None = None
+    document_name: str | None = None
+    """The document's id, or its hash."""
     operation_name: str | None = None
     variables: Mapping[str, Any] | None = None
     extensions: Mapping[str, Any] | None = None
@@ -121,7 +122,7 @@ def _drawn(prepared: _Ready | Answer) -> int:
 
 def _prepare(context: Context, asked: Asked, *, reading: bool) -> _Ready | Answer:
     try:
-        document = find(schema._schema, query=asked.query, document_id=asked.document_id, extensions=asked.extensions)
+        document = find(schema._schema, asked.query, asked.document_name)
         if isinstance(document, RefusedDocument):
             return Answer(document.status, [published(error) for error in document.errors])
         executor = _executor(document, asked, context)

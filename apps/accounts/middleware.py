@@ -14,6 +14,7 @@ from .tokens import find_token, note_use
 Handler = Callable[[HttpRequest], HttpResponse]
 
 SCHEME: Final = "bearer"
+GRAPHQL_TYPE: Final = "application/graphql-response+json"
 CORRELATION_HEADER: Final = "X-Correlation-ID"
 
 
@@ -42,7 +43,8 @@ def bearer_token(get_response: Handler) -> Handler:
         scheme, _, text = header.partition(" ")
         token = find_token(text.strip()) if scheme.lower() == SCHEME else None
         if token is None:
-            return unauthenticated("This is no valid bearer token: it may have expired or been revoked. Get a new one.")
+            message = "This is no valid bearer token: it may have expired or been revoked. Get a new one."
+            return unauthenticated(request, message)
         note_use(token)
         request.user = token.user
         # A page of another origin can't send this header, so the token itself is the proof that CSRF tokens give.
@@ -65,10 +67,13 @@ def tenancy(get_response: Handler) -> Handler:
     return handle
 
 
-def unauthenticated(message: str) -> JsonResponse:
-    """Return the 401 answer, in GraphQL's form."""
+def unauthenticated(request: HttpRequest, message: str) -> JsonResponse:
+    """Return the 401 answer, in GraphQL's form, and under its media type if the client knows it."""
     error = {"message": message, "extensions": {"code": "UNAUTHENTICATED"}}
-    return JsonResponse({"errors": [error]}, status=401, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+    answer = JsonResponse({"errors": [error]}, status=401, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+    if GRAPHQL_TYPE in request.headers.get("Accept", ""):
+        answer["Content-Type"] = GRAPHQL_TYPE
+    return answer
 
 
 def _scope(request: HttpRequest) -> AbstractContextManager[object]:

@@ -119,11 +119,10 @@ def _parse(text: str) -> DocumentNode:
 
 def _errors(schema: GraphQLSchema, parsed: DocumentNode, *, introspection: bool) -> list[GraphQLError]:
     rules = specified_rules if introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
-    try:
-        errors = validate(schema, parsed, rules, max_errors=MAX_ERRORS, hide_suggestions=not introspection)
-    except ValueError:
+    errors = validate(schema, parsed, rules, max_errors=MAX_ERRORS, hide_suggestions=not introspection)
+    if any(isinstance(error.original_error, ValueError) for error in errors):
         # Python reads no number of more than 4,300 digits.
-        return [BadRequestError("A value in the document is too long to be read.")]
+        return [BadRequestError("A number in the document is too long to be read.")]
     return errors or [*_without_root(schema, parsed)]
 
 

@@ -19,10 +19,10 @@ HASH: Final = regex("[0-9a-f]{64}")
 VERSION: Final = 1
 
 
-def hash_sent(extensions: Mapping[str, Any] | None) -> str | None:
+def hash_sent(text: str | None, extensions: Mapping[str, Any] | None) -> str | None:
     """Return the hash that a request names its document by, or None.
 
-    Raises BadRequestError for one that can't be a hash.
+    Raises BadRequestError for one that can't be a hash, or not the hash of the text that comes with it.
     """
     sent = (extensions or {}).get("persistedQuery")
     if sent is None:
@@ -32,13 +32,9 @@ def hash_sent(extensions: Mapping[str, Any] | None) -> str | None:
     name = sent.get("sha256Hash")
     if not isinstance(name, str) or not HASH.fullmatch(name):
         raise BadRequestError("`sha256Hash` must have 64 hexadecimal digits in lower case.")
-    return name
-
-
-def check_hash(text: str, name: str) -> None:
-    """Raise BadRequestError when a text has another hash."""
-    if sha256(text.encode()).hexdigest() != name:
+    if text is not None and sha256(text.encode()).hexdigest() != name:
         raise BadRequestError("`sha256Hash` is not the hash of `query`.")
+    return name
 
 
 def keep(text: str, name: str) -> None:

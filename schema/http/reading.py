@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, UnreadablePostError
 
+from schema.documents.persisted import hash_sent
 from schema.errors import BadRequestError, QueryTooComplexError
 from schema.operation import Asked
 
@@ -90,12 +91,19 @@ def _json(text: bytes, name: str) -> Any:
 def _asked(given: Any) -> Asked:
     if not isinstance(given, dict):
         raise BadRequestError(f"A request must be an object, like {EXAMPLE}.")
+    query, extensions = _checked(given, "query", str, "a text"), _checked(given, "extensions", dict, "an object")
+    names = [_checked(given, "documentId", str, "a text"), hash_sent(query, extensions)]
+    named = [name for name in names if name is not None]
+    if query is None and not named:
+        raise BadRequestError("Send a document in `query`, or name a known one by `documentId`.")
+    if len(named) > 1 or (query is not None and names[0] is not None):
+        raise BadRequestError("Send a document in `query`, or name one by `documentId`; not both.")
     return Asked(
-        query=_checked(given, "query", str, "a text"),
-        document_id=_checked(given, "documentId", str, "a text"),
+        query=query,
+        document_name=next(iter(named), None),
         operation_name=_checked(given, "operationName", str, "a text"),
         variables=_checked(given, "variables", dict, "an object"),
-        extensions=_checked(given, "extensions", dict, "an object"),
+        extensions=extensions,
     )
 
 

@@ -1,0 +1,38 @@
+"""The script that draws, in Redis."""
+
+from collections.abc import Sequence
+from hashlib import sha1
+from pathlib import Path
+from typing import Final
+
+from django.core.cache import cache
+from redis.exceptions import NoScriptError
+
+from .lines import Argument, lines
+from .terms import Draw
+
+TEXT: Final = Path(__file__).with_name("limits.lua").read_text()
+SHA: Final = sha1(TEXT.encode(), usedforsecurity=False).hexdigest()
+
+
+def ask(client: str, draws: Sequence[Draw]) -> list[float]:
+    """Draw; return the numbers that `limits.lua` describes."""
+    arguments, present = _arguments(client, draws), lines()
+    try:
+        answer = present.ask("EVALSHA", SHA, *arguments)
+    except NoScriptError:
+        answer = present.ask("EVAL", TEXT, *arguments)
+    return [float(number) for number in answer.split()]
+
+
+def tell(client: str, draw: Draw) -> None:
+    """Draw without waiting for what comes of it."""
+    lines().tell("EVALSHA", SHA, *_arguments(client, [draw]))
+
+
+def _arguments(client: str, draws: Sequence[Draw]) -> list[Argument]:
+    # What stands in the braces makes one slot of all keys of a client, in a cluster; nothing there would make none.
+    tag = f"%{client}" if client[:1] in "%}" else client
+    keys = [cache.make_key(f"limit:{{{tag}}}:{draw.limit.name}") for draw in draws]
+    terms = [" ".join(map(str, (*draw.limit.terms, draw.wanted))) for draw in draws]
+    return [len(keys), *keys, *terms]

@@ -1,0 +1,37 @@
+"""The time that a request may take."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+
+from apps.accounts.deadline import Deadline, ran_out_of_time
+
+
+class RequestDeadline:
+    """Middleware: gives the database REQUEST_SECONDS for each request, and answers 503 for a page that took longer.
+
+    Only requests are limited. Commands may take their time.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        """Wrap all that is inside."""
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer a request."""
+        if not settings.REQUEST_SECONDS:
+            return self.get_response(request)
+        with connection.execute_wrapper(Deadline(settings.REQUEST_SECONDS)):
+            return self.get_response(request)
+
+    def process_exception(self, _request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Say so when a page took too long; GraphQL tells of its own errors."""
+        if not ran_out_of_time(exception):
+            return None
+        taken = f"longer than {settings.REQUEST_SECONDS:g} seconds"
+        answer = HttpResponse(f"This took {taken} and was stopped.\n", content_type="text/plain; charset=utf-8")
+        answer.status_code, answer.reason_phrase = HTTPStatus.SERVICE_UNAVAILABLE, f"Took {taken}"  # the log has it
+        return answer

@@ -1,0 +1,136 @@
+// Apollo Client: persisted queries, batches, pages, the normalised cache, mutations and refusals.
+import { createHash, randomUUID } from "node:crypto";
+import { ApolloClient, CombinedGraphQLErrors, gql, HttpLink, InMemoryCache } from "@apollo/client";
+import { BatchHttpLink } from "@apollo/client/link/batch-http";
+import { createPersistedQueryLink } from "@apollo/client/link/persisted-queries";
+import { relayStylePagination } from "@apollo/client/utilities";
+import { filter, firstValueFrom } from "rxjs";
+import { answer, authorization, possibleTypes, rememberingFetch as fetch, url } from "./shared.mjs";
+
+const sha256 = (text) => createHash("sha256").update(text).digest("hex");
+
+const NODE = gql`
+  query Order($id: ID!) {
+    node(id: $id) {
+      id
+      ... on WorkOrder {
+        number
+        status
+        version
+      }
+    }
+  }
+`;
+const PAGE = gql`
+  query Orders($first: Int!, $after: String) {
+    workOrders(first: $first, after: $after) {
+      edges {
+        node {
+          id
+          number
+          status
+          version
+        }
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+    }
+  }
+`;
+const TRANSITION = gql`
+  mutation Transition($input: TransitionWorkOrderInput!) {
+    transitionWorkOrder(input: $input) {
+      ... on WorkOrder {
+        id
+        status
+        version
+      }
+      ... on MutationError {
+        errorCode
+        message
+      }
+      ... on VersionConflict {
+        currentVersion
+      }
+    }
+  }
+`;
+
+const query = {
+  fields: {
+    workOrders: relayStylePagination(["filters", "ordering"]),
+    node: { read: (known, { args, toReference }) => known ?? toReference({ __typename: "WorkOrder", id: args.id }) },
+  },
+};
+const http = (headers = authorization) => new HttpLink({ uri: url, fetch, headers });
+
+function client(link = http()) {
+  return new ApolloClient({ link, cache: new InMemoryCache({ possibleTypes: possibleTypes(), typePolicies: { Query: query } }) });
+}
+
+/** Tell what a client is told of a refusal. */
+async function refusal(operation) {
+  try {
+    await operation;
+    return null;
+  } catch (error) {
+    return CombinedGraphQLErrors.is(error) ? error.errors : { notGraphQL: String(error) };
+  }
+}
+
+const asked = (apollo, document, variables) => apollo.query({ query: document, variables }).then(({ data }) => data);
+
+await answer({
+  async persisted({ id, useGETForHashedQueries }) {
+    const link = () => createPersistedQueryLink({ sha256, useGETForHashedQueries }).concat(http());
+    const unknown = gql(`query Order_${randomUUID().replaceAll("-", "")}($id: ID!) { node(id: $id) { id } }`);
+    return [await asked(client(link()), unknown, { id }), await asked(client(link()), unknown, { id })];
+  },
+
+  async persistedMutation({ input }) {
+    const link = createPersistedQueryLink({ sha256, useGETForHashedQueries: true }).concat(http());
+    return (await client(link).mutate({ mutation: TRANSITION, variables: { input } })).data.transitionWorkOrder;
+  },
+
+  async batch({ id }) {
+    const apollo = client(new BatchHttpLink({ uri: url, fetch, headers: authorization }));
+    const me = gql("query Me { me { id email } }");
+    const refused = refusal(apollo.query({ query: gql("query Unknown { nothingOfTheKind }") }));
+    return Promise.all([asked(apollo, me), asked(apollo, NODE, { id }), refused]);
+  },
+
+  async refusedBatch({ documents }) {
+    const apollo = client(new BatchHttpLink({ uri: url, fetch, headers: authorization }));
+    return Promise.all(documents.map((document) => refusal(apollo.query({ query: gql(document) }))));
+  },
+
+  async pages({ first }) {
+    const orders = client().watchQuery({ query: PAGE, variables: { first } });
+    const watching = orders.subscribe(() => {});
+    let { data } = await firstValueFrom(orders.pipe(filter(({ loading }) => !loading)));
+    while (data.workOrders.pageInfo.hasNextPage) {
+      await orders.fetchMore({ variables: { after: data.workOrders.pageInfo.endCursor } });
+      data = orders.getCurrentResult().data; console.error(data.workOrders.edges.length, JSON.stringify(data.workOrders.pageInfo)); if (globalThis.n = (globalThis.n ?? 0) + 1, globalThis.n > 4) throw new Error("x");
+    }
+    watching.unsubscribe();
+    return data.workOrders.edges.map((edge) => edge.node.number);
+  },
+
+  async cache({ input }) {
+    const apollo = client();
+    await asked(apollo, PAGE, { first: 10 });
+    const { node: listed } = await asked(apollo, NODE, { id: input.id });
+    await apollo.mutate({ mutation: TRANSITION, variables: { input } });
+    return [listed, (await asked(apollo, NODE, { id: input.id })).node];
+  },
+
+  async mutation({ input }) {
+    const transition = async () => (await client().mutate({ mutation: TRANSITION, variables: { input } })).data;
+    return [(await transition()).transitionWorkOrder, (await transition()).transitionWorkOrder];
+  },
+
+  refused: ({ document, token }) =>
+    refusal(client(http(token ? { authorization: `Bearer ${token}` } : authorization)).query({ query: gql(document) })),
+});
