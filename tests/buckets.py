@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import pytest
 from django_redis import get_redis_connection
@@ -18,7 +18,7 @@ from django_redis.pool import ConnectionFactory
 from pytest_django import Settings
 from redis import Redis
 from redis.cluster import RedisCluster
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError
 
 from apps.throttle import limits, memory
 from apps.throttle.limits import Draw, Limit, Taken, take
@@ -126,9 +126,18 @@ class Valkey:
 
     def _answers(self) -> bool:
         try:
-            return bool(self.ask.execute_command("COMMAND", "COUNT"))
-        except RedisError as error:
-            return "LOADING" in repr(error) or "Authentication" in repr(error)
+            return bool(self.ask.ping())
+        except (BusyLoadingError, AuthenticationError):
+            return True
+        except RedisError:
+            return False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        self.ask.close()
 
     def kill(self) -> None:
         self.process.kill()

@@ -26,11 +26,10 @@ AT_ONCE: Final = 0.1
 @pytest.fixture
 def valkey(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Valkey]:
     """Return a Valkey of the test's own, which the application uses."""
-    server = Valkey(tmp_path)
-    use(settings, server.url)
-    fresh_server(monkeypatch)
-    yield server
-    server.kill()
+    with Valkey(tmp_path) as server:
+        use(settings, server.url)
+        fresh_server(monkeypatch)
+        yield server
 
 
 @pytest.fixture
@@ -223,15 +222,12 @@ def test_a_child_process_has_lines_of_its_own(valkey: Valkey, client_id: str) ->
 
 
 def test_lines_lead_where_the_settings_lead(valkey: Valkey, settings: Settings, client_id: str, tmp_path: Path) -> None:
-    other = Valkey(tmp_path / "other")
-    try:
+    with Valkey(tmp_path / "other") as other:
         assert draws(SLOW, client_id, 600)
         use(settings, other.url)
         assert draws(SLOW, client_id, 600)
         use(settings, valkey.url)
         assert not draws(SLOW, client_id, 600)
-    finally:
-        other.kill()
 
 
 def test_lines_authenticate_and_choose_the_database_as_the_settings_say(
@@ -246,8 +242,7 @@ def test_lines_authenticate_and_choose_the_database_as_the_settings_say(
 def test_a_cluster_is_spoken_to_by_its_own_client(
     valkey: Valkey, settings: Settings, client_id: str, tmp_path: Path
 ) -> None:
-    cluster = Valkey(tmp_path / "cluster", "--cluster-enabled", "yes")
-    try:
+    with Valkey(tmp_path / "cluster", "--cluster-enabled", "yes") as cluster:
         cluster.ask.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         use(settings, cluster.url, CONNECTION_FACTORY=f"tests.buckets.{ClusterFactory.__name__}")
         assert isinstance(lines(), Plain)
@@ -256,5 +251,3 @@ def test_a_cluster_is_spoken_to_by_its_own_client(
             give_back(client_id, SLOW, 50)
             assert left(SLOW, client_id) in {950, 900}
         assert left(SLOW, client_id) == 900
-    finally:
-        cluster.kill()
