@@ -50,10 +50,10 @@ class Check:
             found, why = self._ask(), ""
         except Exception as error:  # noqa: BLE001 - whatever it is, it can't be reached
             found, why = AWAY, f" ({error})"
-        answer.set_result(found)
         if found != self._last:
-            logger.warning("The %s: %s%s", self.name, found, why)
+            logger.warning("Probe of %s: %s%s", self.name, found, why)
             self._last = found
+        answer.set_result(found)
         connection.close()
 
 

@@ -3,12 +3,15 @@
 import gc
 import os
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from project.stack import roomy
+from schema.documents.trusted import registered
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 application = roomy(get_wsgi_application())
+registered(tuple(settings.TRUSTED_DOCUMENTS_PATH))  # what can't be read is to stop the server, not a request
 gc.collect()
 gc.freeze()  # what is loaded by now stays: to look through it again and again for garbage costs tens of milliseconds
 gc.set_threshold(50_000, 10, 10)  # a long page makes as many objects, which need no looking through while it is made

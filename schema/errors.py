@@ -108,7 +108,7 @@ def published(error: GraphQLError) -> GraphQLError:
     if ran_out_of_time(original):
         return _told(error, QueryTooComplexError.code, too_slow())
     logger.error("A resolver failed", exc_info=original)
-    return _told(error, INTERNAL, INTERNAL_MESSAGE, **quoted())
+    return _told(error, INTERNAL, INTERNAL_MESSAGE, correlationId=correlation_id())
 
 
 def too_slow() -> str:
@@ -116,9 +116,9 @@ def too_slow() -> str:
     return f"This took longer than the {settings.REQUEST_SECONDS:g} s that a request may take; ask for less at once."
 
 
-def quoted() -> dict[str, str]:
-    """Return what a client can quote, so that we find in the log what it was not told."""
-    return {"correlationId": correlation_id()}
+def internal() -> GraphQLError:
+    """Return what is told of a fault of ours: an id to quote, by which the log has the rest."""
+    return GraphQLError(INTERNAL_MESSAGE, extensions={"code": INTERNAL, "correlationId": correlation_id()})
 
 
 def _told(error: GraphQLError, code: str, message: str, **details: str) -> GraphQLError:

@@ -3,6 +3,7 @@
 A request may carry several. They are priced together and drawn at once, before any of them runs.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -25,12 +26,14 @@ from .errors import (
     MethodError,
     QueryTooComplexError,
     RequestError,
+    internal,
     published,
 )
 from .reads.render import Executor
 from .root import schema
 
 SEARCH: Final = "search"
+logger = logging.getLogger(__name__)
 _prices: Final = Lock()
 
 
@@ -110,12 +113,6 @@ def answer_all(request: HttpRequest, asked: Sequence[Asked], *, reading: bool = 
     return answers, paid
 
 
-def run(context: Context, asked: Asked) -> Answer:
-    """Return what becomes of one operation, run without anybody's paying for it."""
-    prepared = _prepare(context, asked, reading=False)
-    return prepared if isinstance(prepared, Answer) else _run(prepared, None)
-
-
 def _drawn(prepared: _Ready | Answer) -> int:
     return prepared.price.total if isinstance(prepared, _Ready) else prepared.actual
 
@@ -187,10 +184,15 @@ def _judged(asked: Asked, ready: _Ready) -> _Ready | Answer:
     return ready
 
 
-def _run(ready: _Ready, paid: Charge | None) -> Answer:
+def _run(ready: _Ready, paid: Charge) -> Answer:
     context: Context = ready.executor.context_value
     context.price, context.charge = ready.price.total, paid
-    result = ready.executor.execute_operation()
+    try:
+        result = ready.executor.execute_operation()
+    except Exception:
+        # What ran before it in a batch has run, and its client must know.
+        logger.exception("An operation failed outside any resolver")
+        return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, [internal()], requested=ready.price.total)
     assert isinstance(result, ExecutionResult)
     errors = [published(error) for error in result.errors or ()]
     total = ready.price.total

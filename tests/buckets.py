@@ -7,14 +7,14 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, Self
 
 import pytest
 from django_redis import get_redis_connection
-from django_redis.pool import ConnectionFactory
 from pytest_django import Settings
 from redis import Redis
 from redis.cluster import RedisCluster
@@ -122,15 +122,7 @@ class Valkey:
         listen = ("--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", str(self.folder / "socket"))
         keep = ("--save", "", "--dir", str(self.folder), "--repl-diskless-sync-delay", "0")
         self.process = subprocess.Popen([self.program, *listen, *keep, *options], stdout=subprocess.DEVNULL)
-        until(self._answers)
-
-    def _answers(self) -> bool:
-        try:
-            return bool(self.ask.ping())
-        except (BusyLoadingError, AuthenticationError):
-            return True
-        except RedisError:
-            return False
+        until(lambda: answers(self.ask))
 
     def __enter__(self) -> Self:
         return self
@@ -150,14 +142,44 @@ class Valkey:
         self.process.send_signal(signal.SIGCONT)
 
 
-class ClusterFactory(ConnectionFactory):
+@contextmanager
+def sentinel(folder: Path, primary: Valkey) -> Iterator[int]:
+    """Let a sentinel watch over a primary, and its replica take over when it dies; return the sentinel's port."""
+    port, file = closed_port(), folder / "sentinel.conf"
+    file.write_text(
+        f"port {port}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor main 127.0.0.1 {primary.port} 1\n"
+        "sentinel down-after-milliseconds main 200\n"
+    )
+    with subprocess.Popen([Valkey.program, file, "--sentinel"], stdout=subprocess.DEVNULL) as process:
+        try:
+            with Redis(port=port, socket_timeout=PATIENCE) as asked:
+                until(lambda: answers(asked) and asked.execute_command("SENTINEL", "REPLICAS", "main"))
+            yield port
+        finally:
+            process.kill()
+
+
+def answers(server: Any) -> bool:
+    """Tell whether a server listens, even if it can't do anything yet."""
+    try:
+        return bool(server.ping())
+    except (BusyLoadingError, AuthenticationError):
+        return True
+    except RedisError:
+        return False
+
+
+class ClusterFactory:
     """Connect django-redis to a cluster."""
 
-    def connect(self, url: str) -> Any:
+    def __init__(self, options: dict[str, Any]) -> None:
+        """Take the options as they come."""
+
+    def connect(self, url: str) -> RedisCluster:
         return RedisCluster.from_url(url)
 
 
-def until(holds: Callable[[], bool]) -> None:
+def until(holds: Callable[[], Any]) -> None:
     """Wait until it holds."""
     give_up = time.monotonic() + PATIENCE
     while not holds():

@@ -15,8 +15,8 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from apps.accounts.models import Tenant, User
-from apps.work_orders.models import WorkOrder
 from apps.throttle.limits import Draw, Limit, take
+from apps.work_orders.models import WorkOrder
 from schema.budget import POINTS, SEARCHES, client_of
 from tests import factories
 from tests.clients.node import HERE, Told, node, reaching, tell
@@ -27,6 +27,7 @@ Tell = Callable[..., Told]
 GRAPHQL: Final = "application/graphql-response+json"
 SEARCH: Final = '{ search(query: "pump") { totalCount } }'
 UNKNOWN: Final = "{ nothingOfTheKind }"
+PARTLY: Final = '{ me { email } node(id: "nonsense") { id } }'
 DEAR: Final = "{ workOrders(first: 100) { edges { node { tasks(first: 45) { edges { node { id } } } } } } }"
 CLIENTS: Final = ["apollo", "urql", "graphql-request"]
 
@@ -88,7 +89,11 @@ def test_a_client_learns_that_its_token_is_none(client_tells: Tell, script: str)
 
 
 @pytest.mark.parametrize("script", CLIENTS)
-@pytest.mark.parametrize(("limit", "size", "document"), [(POINTS, POINTS.capacity, DEAR), (SEARCHES, SEARCHES.count, SEARCH)])
+@pytest.mark.parametrize(
+    ("limit", "size", "document"),
+    [(POINTS, POINTS.capacity, DEAR), (SEARCHES, SEARCHES.count, SEARCH)],
+    ids=["points", "searches"],
+)
 def test_a_client_over_budget_learns_when_to_come_back(
     client_tells: Tell, technician: User, script: str, limit: Limit, size: int, document: str
 ) -> None:
@@ -99,6 +104,21 @@ def test_a_client_over_budget_learns_when_to_come_back(
     assert codes(errors_of(told)) == ["RATE_LIMITED"]
     assert 0 < errors_of(told)[0]["extensions"]["retryAfter"] <= 10
     assert told.sent("status", "type") == [(429, GRAPHQL)]
+    assert 0 < int(told.requests[0]["retryAfter"]) <= 10
+
+
+@pytest.mark.parametrize(
+    ("script", "scenario"), [("apollo", "partly"), ("urql", "refused"), ("graphql-request", "refused")]
+)
+def test_a_client_has_the_data_beside_the_errors(
+    client_tells: Tell, technician: User, script: str, scenario: str
+) -> None:
+    told = client_tells(script, scenario, document=PARTLY)
+
+    assert codes(told.result["errors"]) == ["BAD_REQUEST"]
+    assert told.result["data"]["me"]["email"] == technician.email
+    assert told.result["data"]["node"] is None
+    assert told.sent("status", "type") == [(294, GRAPHQL)]
 
 
 def spend(user: User, limit: Limit, size: int) -> None:
@@ -123,9 +143,8 @@ def test_apollo_sends_a_document_once_and_then_its_hash(
     told = client_tells("apollo", "persisted", id=gid(order), useGETForHashedQueries=by_get)
 
     assert [result["node"]["id"] for result in told.result] == [gid(order)] * 2
-    assert told.sent("method") == [(method,), ("POST",), (method,)]
+    assert told.sent("method", "status") == [(method, 422), ("POST", 200), (method, 200)]
     assert [is_whole(request) for request in told.requests] == [False, True, False]
-    assert told.sent("type") == [(GRAPHQL,)] * 3
 
 
 def test_apollo_posts_a_mutation_by_its_hash(client_tells: Tell, order: WorkOrder) -> None:
@@ -193,6 +212,13 @@ def test_urql_queries_by_either_method(
     assert told.sent("method", "status", "type") == [(method, 200, GRAPHQL)]
 
 
+def test_urql_is_told_what_a_query_cost(client_tells: Tell, order: WorkOrder) -> None:
+    told = client_tells("urql", "query", id=gid(order))
+
+    cost = told.result["extensions"]["cost"]
+    assert (cost["requested"], cost["actual"], cost["limit"]) == (1, 1, POINTS.capacity)
+
+
 def test_urqls_mutation_answers_either_member_of_the_union(client_tells: Tell, demo: Tenant) -> None:
     made = client_tells("urql", "mutation", input={"title": "Oil the hinge"}).result["data"]["createWorkOrder"]
     refused = client_tells("urql", "mutation", input={"title": ""}).result["data"]["createWorkOrder"]
@@ -210,7 +236,7 @@ def test_urql_sends_a_document_once_and_then_its_hash(
 
     assert [result["data"]["node"]["id"] for result in told.result] == [gid(order)] * 2
     assert [is_whole(request) for request in told.requests] == [False, True, False]
-    assert told.sent("method") == [(method,)] * 3
+    assert told.sent("method", "status") == [(method, 422), (method, 200), (method, 200)]
 
 
 # graphql-request

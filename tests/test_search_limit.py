@@ -18,13 +18,13 @@ from apps.accounts.roles import Role
 from apps.accounts.tokens import issue_token
 from apps.throttle.limits import Window
 from apps.throttle.server import Server
-from schema.search import LIMIT
+from schema.budget import SEARCHES
 from tests import factories
 from tests.buckets import AWAY, closed_port
 from tests.graphql import data
 
 SEARCH: Final = '{ search(query: "pump") { totalCount } }'
-REFUSED: Final = "You may search 20 in 10 seconds at most. Try again in 10 s."
+REFUSED: Final = "You may search 20 in 10 seconds at most. Try again in {} s."
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ Post = Callable[..., Any]
 @pytest.fixture
 def three(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let one search thrice a minute."""
-    monkeypatch.setattr("schema.search.LIMIT", Window("search", 3, 60))
+    monkeypatch.setattr("schema.budget.SEARCHES", Window("search", 3, 60))
 
 
 def searches(post: Post, user: User, times: int) -> Counter[int]:
@@ -60,7 +60,7 @@ def searches(post: Post, user: User, times: int) -> Counter[int]:
 
 
 def test_the_limit_is_the_one_that_is_promised() -> None:
-    assert Window("search", 20, 10) == LIMIT
+    assert Window("search", 20, 10) == SEARCHES
 
 
 def test_the_21st_search_is_refused_in_every_way_that_a_client_may_look_for(post: Post, technician: User) -> None:
@@ -70,12 +70,12 @@ def test_the_21st_search_is_refused_in_every_way_that_a_client_may_look_for(post
     assert 1 <= int(answer.headers["Retry-After"]) <= 10
     body = answer.json()
     (error,) = body["errors"]
-    assert body["data"] is None
-    assert error["path"] == ["search"]
+    assert sorted(body) == ["errors", "extensions"]
+    assert sorted(error) == ["extensions", "message"]
     assert sorted(error["extensions"]) == ["code", "retryAfter"]
     assert error["extensions"]["code"] == "RATE_LIMITED"
     assert 0 < error["extensions"]["retryAfter"] <= int(answer.headers["Retry-After"])
-    assert error["message"] == REFUSED.replace("in 10 s.", f"in {answer.headers['Retry-After']} s.")
+    assert error["message"] == REFUSED.format(answer.headers["Retry-After"])
 
 
 def test_what_was_let_says_nothing_of_waiting(post: Post, technician: User) -> None:
@@ -103,14 +103,51 @@ def several(count: int) -> str:
 
 def test_each_search_of_a_document_is_drawn(post: Post, three: None, technician: User) -> None:
     assert [post(technician, several(2)).status_code for _ in range(2)] == [200, 429]
-    assert post(technician, SEARCH).status_code == 429
+    assert searches(post, technician, 2) == {200: 1, 429: 1}
 
 
-def test_a_document_of_which_one_search_is_refused_is_refused_whole(post: Post, three: None, technician: User) -> None:
+def test_a_document_of_which_one_search_is_refused_is_refused_whole(
+    post: Post, three: None, technician: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert searches(post, technician, 2) == {200: 2}
+    monkeypatch.setattr("schema.search.services.search", None)
+    answer = post(technician, several(2))
+    assert (answer.status_code, "data" in answer.json()) == (429, False)
+    told = [(each.get("path"), each["extensions"]["code"]) for each in answer.json()["errors"]]
+    assert told == [(None, "RATE_LIMITED")]
+
+
+def test_more_searches_than_one_ever_has_are_too_many_for_one_document(
+    post: Post, three: None, technician: User
+) -> None:
     answer = post(technician, several(4))
-    assert (answer.status_code, answer.json()["data"]) == (429, None)
-    told = [(each["path"], each["extensions"]["code"]) for each in answer.json()["errors"]]
-    assert told == [(["a3"], "RATE_LIMITED")]
+    (error,) = answer.json()["errors"]
+    assert error["extensions"] == {"code": "QUERY_TOO_COMPLEX"}
+    assert error["message"] == "This takes 4 searches, more than you can ever have at once; ask in parts."
+    assert ("data" in answer.json(), "Retry-After" in answer.headers) == (False, False)
+    assert searches(post, technician, 4) == {200: 3, 429: 1}
+
+
+def test_the_searches_of_a_batch_are_drawn_together(three: None, technician: User) -> None:
+    headers = {"Authorization": f"Bearer {issue_token(user=technician)[0]}"}
+
+    def statuses(*documents: str) -> tuple[int, list[bool]]:
+        body = json.dumps([{"query": document} for document in documents])
+        answer = Client().post("/graphql", body, content_type="application/json", headers=headers)
+        return answer.status_code, ["data" in each for each in answer.json()]
+
+    assert statuses(SEARCH, "{ me { id } }", SEARCH) == (200, [True] * 3)
+    assert statuses(SEARCH, "{ me { id } }", SEARCH) == (429, [False] * 3)
+    assert statuses("{ me { id } }", SEARCH) == (200, [True] * 2)
+    assert statuses("{ me { id } }", SEARCH) == (429, [False] * 2)
+
+
+def test_a_search_that_is_only_explained_does_not_count(three: None, technician: User) -> None:
+    headers = {"Authorization": f"Bearer {issue_token(user=technician)[0]}"}
+    for extensions, expected in (({"cost": "explain"}, [200] * 4), ({}, [200] * 3 + [429])):
+        body = json.dumps({"query": SEARCH, "extensions": extensions})
+        sent = [Client().post("/graphql", body, content_type="application/json", headers=headers) for _ in range(4)]
+        assert [each.status_code for each in sent] == expected
 
 
 def test_a_search_whose_arguments_make_no_sense_counts(post: Post, three: None, technician: User) -> None:
@@ -211,7 +248,7 @@ def test_without_redis_one_searches_and_is_limited_all_the_same(
     caplog.set_level(logging.WARNING, "apps.throttle")
     answers = [send() for _ in range(4)]
     assert [each.status_code for each in answers] == [200] * 3 + [429]
-    assert answers[0].json() == {"data": {"search": {"totalCount": 1}}}
+    assert answers[0].json()["data"] == {"search": {"totalCount": 1}}
     assert answers[3].json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
     assert 1 <= int(answers[3].headers["Retry-After"]) <= 60
     assert sum(AWAY in each.message for each in caplog.records if each.name == "apps.throttle.server") == 1

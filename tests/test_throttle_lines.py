@@ -17,10 +17,11 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from apps.throttle.limits import Bucket, give_back
 from apps.throttle.lines import MOST_OWED, Lines, Plain, lines
-from tests.buckets import ClusterFactory, Valkey, draws, fresh_server, left, use, wanting
+from tests.buckets import ClusterFactory, Valkey, closed_port, draws, fresh_server, left, use, wanting
 
 SLOW: Final = Bucket("points", 1000, 0.01)
 AT_ONCE: Final = 0.1
+CLUSTER: Final = ("--cluster-enabled", "yes", "--cluster-port")
 
 
 @pytest.fixture
@@ -212,7 +213,8 @@ def test_a_child_process_has_lines_of_its_own(valkey: Valkey, client_id: str) ->
     give_back(client_id, SLOW, 1)
     child = os.fork()
     if not child:
-        os._exit(0 if all(draws(SLOW, client_id) for _ in range(50)) and connections(valkey) == 2 else 1)
+        theirs_and_ours = all(draws(SLOW, client_id) for _ in range(50)) and connections(valkey) == 3
+        os._exit(0 if theirs_and_ours else 1)
     assert all(draws(SLOW, client_id) for _ in range(50))
     assert os.waitpid(child, 0)[1] == 0
     assert left(SLOW, client_id) == 900
@@ -242,7 +244,7 @@ def test_lines_authenticate_and_choose_the_database_as_the_settings_say(
 def test_a_cluster_is_spoken_to_by_its_own_client(
     valkey: Valkey, settings: Settings, client_id: str, tmp_path: Path
 ) -> None:
-    with Valkey(tmp_path / "cluster", "--cluster-enabled", "yes") as cluster:
+    with Valkey(tmp_path / "cluster", *CLUSTER, str(closed_port())) as cluster:
         cluster.ask.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         use(settings, cluster.url, CONNECTION_FACTORY=f"tests.buckets.{ClusterFactory.__name__}")
         assert isinstance(lines(), Plain)

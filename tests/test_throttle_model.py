@@ -147,7 +147,7 @@ STEPS: Final = st.one_of(
 RUNS: Final = st.lists(STEPS, min_size=5, max_size=25)
 
 
-@settings(derandomize=True, max_examples=100, deadline=None, database=None)
+@settings(derandomize=True, max_examples=60, deadline=None, database=None)
 @given(RUNS)
 def test_what_redis_keeps_is_the_model(run: list[tuple[Any, ...]]) -> None:
     def later(clients: Iterable[str], seconds: float) -> None:
@@ -157,7 +157,7 @@ def test_what_redis_keeps_is_the_model(run: list[tuple[Any, ...]]) -> None:
     World(in_redis_now, later, in_redis_drawn_at).follow(run)
 
 
-@settings(derandomize=True, max_examples=300, deadline=None, database=None)
+@settings(derandomize=True, max_examples=100, deadline=None, database=None)
 @given(RUNS)
 def test_what_the_process_keeps_is_the_model(run: list[tuple[Any, ...]]) -> None:
     with pytest.MonkeyPatch.context() as patch:

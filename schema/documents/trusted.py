@@ -13,7 +13,7 @@ from pathlib import Path
 
 import orjson
 from django.conf import settings
-from graphql import concat_ast, parse, print_ast, separate_operations
+from graphql import DocumentNode, GraphQLError, concat_ast, parse, print_ast, separate_operations
 
 PREFIX = "sha256:"
 
@@ -35,13 +35,21 @@ def registered(paths: tuple[str, ...]) -> Mapping[str, str]:
     Raises ManifestError when a file can't be read as one.
     """
     documents: dict[str, str] = {}
-    for path in map(Path, paths):
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
-        for file in files:
-            if file.suffix == ".json":
-                documents |= _manifest(file)
-        documents |= _documents([file for file in files if file.suffix in {".graphql", ".gql"}])
+    for path in paths:
+        for name, text in _held(Path(path)):
+            if documents.setdefault(name, text) != text:
+                raise ManifestError(f"{path} registers {name}, which another document is called by already.")
     return documents
+
+
+def _held(path: Path) -> Iterator[tuple[str, str]]:
+    # Beside documents, JSON files are their variables.
+    inside = sorted(path.glob("*.graphql")) or sorted(path.glob("*.json"))
+    files = inside if path.is_dir() else [path]
+    for file in files:
+        if file.suffix == ".json":
+            yield from _manifest(file).items()
+    yield from _documents([file for file in files if file.suffix != ".json"])
 
 
 def _manifest(file: Path) -> dict[str, str]:
@@ -56,16 +64,16 @@ def _manifest(file: Path) -> dict[str, str]:
     return found  # type: ignore[no-any-return]
 
 
-def _documents(files: list[Path]) -> dict[str, str]:
-    return dict(_named(files)) if files else {}
-
-
-def _named(files: list[Path]) -> Iterator[tuple[str, str]]:
-    try:
-        whole = concat_ast([parse(file.read_text()) for file in files])
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ManifestError(f"{files[0].parent}: {error}") from error
-    for name, document in separate_operations(whole).items():
+def _documents(files: list[Path]) -> Iterator[tuple[str, str]]:
+    for name, document in separate_operations(concat_ast([_parsed(file) for file in files])).items():
         text = print_ast(document)
         yield f"{PREFIX}{sha256(text.encode()).hexdigest()}", text
-        yield name, text
+        if name:
+            yield name, text
+
+
+def _parsed(file: Path) -> DocumentNode:
+    try:
+        return parse(file.read_text())
+    except (OSError, ValueError, GraphQLError) as error:
+        raise ManifestError(f"{file} is no document: {error}") from error

@@ -14,15 +14,13 @@ from django.utils.cache import patch_vary_headers
 from schema.budget import OverBudgetError
 from schema.context import Context
 from schema.errors import (
-    INTERNAL,
-    INTERNAL_MESSAGE,
     BadRequestError,
     ForbiddenError,
     MethodError,
     RateLimitedError,
     RequestError,
     UnauthenticatedError,
-    quoted,
+    internal,
 )
 from schema.graphiql import graphiql_response
 from schema.operation import Answer, Asked, answer_all
@@ -56,8 +54,7 @@ def graphql(request: HttpRequest) -> HttpResponse:
         return refusal(error, media)
     except Exception:
         logger.exception("The request failed outside any resolver")
-        body = {"errors": [{"message": INTERNAL_MESSAGE, "extensions": {"code": INTERNAL, **quoted()}}]}
-        return _response(body, HTTPStatus.INTERNAL_SERVER_ERROR, media)
+        return _response({"errors": [internal().formatted]}, HTTPStatus.INTERNAL_SERVER_ERROR, media)
 
 
 def _answer(request: HttpRequest, media: str) -> HttpResponse:

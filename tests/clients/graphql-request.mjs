@@ -32,7 +32,8 @@ await answer({
       return await client("POST", token ? { authorization: `Bearer ${token}` } : authorization).request(document);
     } catch (error) {
       if (!(error instanceof ClientError)) throw error;
-      return { status: error.response.status, errors: error.response.errors };
+      const { status, data, errors } = error.response;
+      return { status, data, errors };
     }
   },
 });

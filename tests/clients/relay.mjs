@@ -1,6 +1,5 @@
 // Relay without React: what its compiler made of our schema, run by its runtime.
 import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
 import { answer, authorization, rememberingFetch, url } from "./shared.mjs";
 
 const require = createRequire(import.meta.url);

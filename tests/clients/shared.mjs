@@ -1,10 +1,6 @@
 // What the clients' scripts share: where the server is, a fetch that remembers, and how a script answers.
-import { readFileSync } from "node:fs";
-import { buildSchema, isAbstractType } from "graphql";
-
 export const url = process.env.GRAPHQL_URL;
 export const authorization = { authorization: `Bearer ${process.env.GRAPHQL_TOKEN}` };
-export const sdl = readFileSync(new URL("../../schema/schema.graphql", import.meta.url), "utf8");
 
 const requests = [];
 
@@ -14,10 +10,10 @@ export async function rememberingFetch(input, init = {}) {
   const response = await fetch(input, init);
   requests.push({
     method: init.method ?? "GET",
-    accept: new Headers(init.headers).get("accept"),
     sent: init.body ? JSON.parse(init.body) : fromSearch(searchParams),
     status: response.status,
     type: response.headers.get("content-type")?.split(";")[0],
+    retryAfter: response.headers.get("retry-after"),
   });
   return response;
 }
@@ -25,13 +21,6 @@ export async function rememberingFetch(input, init = {}) {
 function fromSearch(parameters) {
   const read = (name, text) => (["variables", "extensions"].includes(name) ? JSON.parse(text) : text);
   return Object.fromEntries([...parameters].map(([name, text]) => [name, read(name, text)]));
-}
-
-/** Give the members of each interface and union, as a normalised cache wants them. */
-export function possibleTypes() {
-  const schema = buildSchema(sdl);
-  const abstract = Object.values(schema.getTypeMap()).filter(isAbstractType);
-  return Object.fromEntries(abstract.map((type) => [type.name, schema.getPossibleTypes(type).map(String)]));
 }
 
 /** Run the scenario that the command line names, and print what it returned and what was sent. */

@@ -20,10 +20,10 @@ function client({ preferGetMethod = false, exchanges = [], headers = authorizati
   return new Client({ url, fetch, preferGetMethod, exchanges: all, fetchOptions: { headers } });
 }
 
-const told = ({ data, error }) => ({
+const told = ({ data, extensions, error }) => ({
   data,
+  extensions,
   network: error?.networkError?.message,
-  status: error?.response?.status,
   errors: error?.graphQLErrors.map(({ message, extensions }) => ({ message, extensions })),
 });
 
