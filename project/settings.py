@@ -83,7 +83,7 @@ MAX_ROOT_FIELDS: Final = env.int("MAX_ROOT_FIELDS", 50, validate=validate.Range(
 MAX_BATCH: Final = env.int("MAX_BATCH", 10, validate=validate.Range(min=1))
 PERSISTED_QUERY_SECONDS: Final = env.int("PERSISTED_QUERY_SECONDS", 604_800, validate=validate.Range(min=1))
 TRUSTED_DOCUMENTS: Final = env.str("TRUSTED_DOCUMENTS", "", validate=validate.OneOf(["", "only"]))
-TRUSTED_DOCUMENTS_PATH: Final = env.list("TRUSTED_DOCUMENTS_PATH", [])
+TRUSTED_DOCUMENTS_PATH: list[str] = env.list("TRUSTED_DOCUMENTS_PATH", [])
 REQUEST_SECONDS: Final = env.float("REQUEST_SECONDS", 10, validate=validate.Range(min=0))
 AUDIT_RETENTION_DAYS: Final = env.int("AUDIT_RETENTION_DAYS", 90, validate=validate.Range(min=1))
 INTROSPECTION: Final = env.bool("INTROSPECTION", EMBEDDED or DEBUG)

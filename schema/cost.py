@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from graphql import (
     GraphQLError,
+    GraphQLField,
     GraphQLObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -85,9 +86,11 @@ class Priced:
         return sum(self.once + self._spent_below(item) for item in items)
 
     def _spent_below(self, value: Any) -> int:
-        # Of what type the value is need not be known: what is asked of another type is not in it.
+        if isinstance(value, list):
+            return max(map(self._spent_below, value), default=0)  # it counts once
         if not isinstance(value, Mapping):
             return 0
+        # Of what type the value is need not be known: what is asked of another type is not in it.
         return max((spent(branch, value) for branch in self.branches), default=0)
 
     def dearest(self) -> tuple["Priced", ...]:
@@ -109,14 +112,14 @@ class Price:
         return min(self.total, max(LEAST, spent(self.fields, data or {})))
 
     def breakdown(self) -> list[Line]:
-        """Return what the price consists of, line by line; the lines add up to it."""
+        """Return what the price consists of, line by line; the lines add up to it, unless it is the largest told."""
         lines: list[Line] = []
         for line in _lines(self.fields, "", 1):
             if len(lines) == MAX_LINES:
                 break
             lines.append(line)
         rest = self.total - sum(line.cost for line in lines)
-        return [*lines, Line("", rest)] if rest else lines
+        return [*lines, Line("", rest)] if rest > 0 else lines
 
 
 def price(
@@ -193,11 +196,13 @@ class _Pricing:
         ).grouped_field_set
 
     def _arguments(self, weight: Weight, parent: GraphQLObjectType, group: FieldDetailsList) -> Mapping[str, Any]:
-        if not weight.reads_arguments:
+        if not weight.reads:
             return {}
-        node = group[0].node
+        field, node = parent.fields[group[0].node.name.value], group[0].node
+        # Only what sizes is read: nothing else can decide on the price, not even by making no sense.
+        sizing = GraphQLField(field.type, args={name: field.args[name] for name in weight.reads})
         try:
-            return get_argument_values(parent.fields[node.name.value], node, self._variables)
+            return get_argument_values(sizing, node, self._variables)
         except GraphQLError:
             return {}  # execution meets the same error, and the field brings nothing
 
@@ -213,6 +218,6 @@ def _lines(fields: Iterable[Priced], path: str, times: int) -> Iterator[Line]:
     for each in fields:
         here, count = f"{path}{each.key}", times * (1 if each.times is None else each.times)
         if each.once * count:
-            yield Line(here, each.once * count)
+            yield Line(here, min(MOST, each.once * count))
         if count:
             yield from _lines(each.dearest(), f"{here}.", count)

@@ -14,7 +14,6 @@ from django.conf import settings
 from django.http import HttpRequest
 from graphql import GraphQLError, OperationType
 from graphql.execution import ExecutionResult
-from strawberry.execution.is_awaitable import optimized_is_awaitable
 
 from .budget import Charge, charge
 from .context import Context
@@ -65,6 +64,8 @@ class Answer:
     requested: int = LEAST
     actual: int = LEAST
     breakdown: Sequence[Line] | None = None
+    malformed: bool = False
+    """It was no request at all, to which the draft has other statuses."""
 
     def body(self, paid: Charge) -> dict[str, Any]:
         """Return the response, as GraphQL has it."""
@@ -94,11 +95,13 @@ class _Ready:
     price: Price
 
 
-def answer_all(request: HttpRequest, asked: Sequence[Asked], *, reading: bool = False) -> tuple[list[Answer], Charge]:
+def answer_all(
+    request: HttpRequest, asked: Sequence[Asked | RequestError], *, reading: bool = False
+) -> tuple[list[Answer], Charge]:
     """Return what becomes of the operations of a request, in their order, and what they have drawn.
 
-    With `reading` nothing runs but queries. Raises OverBudgetError when they cost more than the actor has: then nothing
-    has run.
+    In place of an operation there may be why there is none; to find that out costs something too. With `reading`
+    nothing runs but queries. Raises OverBudgetError when they cost more than the actor has: then nothing has run.
     """
     context = Context(request)
     prepared = [_prepare(context, each, reading=reading) for each in asked]
@@ -117,7 +120,9 @@ def _drawn(prepared: _Ready | Answer) -> int:
     return prepared.price.total if isinstance(prepared, _Ready) else prepared.actual
 
 
-def _prepare(context: Context, asked: Asked, *, reading: bool) -> _Ready | Answer:
+def _prepare(context: Context, asked: Asked | RequestError, *, reading: bool) -> _Ready | Answer:
+    if isinstance(asked, RequestError):
+        return Answer(asked.status, [asked], malformed=True)
     try:
         document = find(schema._schema, asked.query, asked.document_name)
         if isinstance(document, RefusedDocument):
@@ -131,8 +136,8 @@ def _prepare(context: Context, asked: Asked, *, reading: bool) -> _Ready | Answe
     except RequestError as error:
         return Answer(error.status, [error])
     except RecursionError:
-        error = QueryTooComplexError("The operation is nested too deep.")
-        return Answer(error.status, [error])
+        deep = QueryTooComplexError("The operation is nested too deep.")
+        return Answer(deep.status, [deep])
     return _judged(asked, _Ready(executor, found))
 
 
@@ -145,7 +150,7 @@ def _executor(document: Document, asked: Asked, context: Context) -> Executor:
         replace(context),
         asked.variables,  # type: ignore[arg-type]
         asked.operation_name or None,
-        is_awaitable=optimized_is_awaitable,
+        is_awaitable=_never,
         is_async_iterable=_never,
         hide_suggestions=not settings.INTROSPECTION,
     )
@@ -156,7 +161,7 @@ def _executor(document: Document, asked: Asked, context: Context) -> Executor:
 
 
 def _never(_: object) -> TypeGuard[Any]:
-    return False
+    return False  # all resolvers are synchronous
 
 
 def _price(document: Document, executor: Executor) -> Price:

@@ -14,6 +14,7 @@ from strawberry.utils.str_converters import to_camel_case
 from apps.accounts.trail import PastChange
 from apps.lifecycle import errors
 from apps.lifecycle.errors import ErrorCode, RefusedError
+from apps.lifecycle.models import entity_models
 
 from .accounts import User
 from .audit import published_change
@@ -22,8 +23,12 @@ from .reads.fields import Entity, page_key
 from .reads.global_id import GlobalId
 from .reads.lists import fetch_nodes
 from .reads.plan import Selections
+from .weights import ListSize, cost
 
 publish(ErrorCode)
+
+MAX_CHANGES: Final = max(len(model._meta.concrete_fields) for model in entity_models())
+"""How many fields of an entity can have changed."""
 
 
 class NamedNodes:
@@ -67,7 +72,7 @@ class ConflictingChange:
     author: strawberry.Private[GlobalId | None]
     named: strawberry.Private[NamedNodes]
 
-    @strawberry.field(description="Who changed it last; null when a command did.")
+    @strawberry.field(description="Who changed it last; null when a command did.", directives=[cost(0)])
     def changed_by(self, info: strawberry.Info) -> User | None:
         """Return the user."""
         return self.named.get(info, self.author) if self.author else None
@@ -82,7 +87,10 @@ class VersionConflict(MutationError):
     safe_to_merge: bool = strawberry.field(
         description="None of the fields you would change has been changed since: `onConflict: MERGE` would go through."
     )
-    changes: list[ConflictingChange] = strawberry.field(description="What has changed since the version you sent.")
+    changes: list[ConflictingChange] = strawberry.field(
+        description="What has changed since the version you sent.",
+        directives=[cost(0), ListSize(assumed_size=MAX_CHANGES)],
+    )
     entity: strawberry.Private[GlobalId]
     named: strawberry.Private[NamedNodes]
 

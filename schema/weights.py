@@ -80,9 +80,9 @@ class Weight(NamedTuple):
         return self.points + sum(points * (_size(arguments, path) or 0) for path, points in self.items)
 
     @property
-    def reads_arguments(self) -> bool:
-        """Whether the arguments matter."""
-        return bool(self.slicing or self.items)
+    def reads(self) -> frozenset[str]:
+        """The names of the arguments that matter."""
+        return frozenset(path.partition(".")[0] for path in (*self.slicing, *(path for path, _ in self.items)))
 
 
 def _size(arguments: Mapping[str, Any], path: str) -> int | None:

@@ -47,9 +47,10 @@ def left(limit: Limit, client: str) -> int:
     return wanting(client, (limit, 0)).standings[0].remaining
 
 
-def held(client: str) -> list[bytes]:
-    """Return the keys that Redis holds of a client."""
-    return sorted(get_redis_connection("default").scan_iter(f"*{client}*", count=10_000))
+def held(name: str) -> list[bytes]:
+    """Return the keys in Redis that have a client or a limit of this name."""
+    found: set[bytes] = set(get_redis_connection("default").scan_iter(f"*{name}*", count=10_000))
+    return sorted(found)  # a scan may meet a key twice
 
 
 def age(client: str, seconds: float) -> None:

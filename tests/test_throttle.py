@@ -91,6 +91,7 @@ def test_points_given_back_are_there_again_but_never_more_than_the_bucket_holds(
     assert standing(bucket, client_id, 0) == Standing(bucket, 10, 0.0, 0.0)
     give_back(client_id, bucket, 5)
     assert left(bucket, client_id) == 10
+    assert standing(bucket, client_id, -5) == Standing(bucket, 10, 0.0, 0.0)
 
 
 def test_a_bucket_that_was_made_smaller_holds_no_more_than_its_size(later: Later, client_id: str) -> None:

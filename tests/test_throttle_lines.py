@@ -253,3 +253,6 @@ def test_a_cluster_is_spoken_to_by_its_own_client(
             give_back(client_id, SLOW, 50)
             assert left(SLOW, client_id) in {950, 900}
         assert left(SLOW, client_id) == 900
+        cluster.ask.script_flush()
+        give_back(client_id, SLOW, 50)
+        assert left(SLOW, client_id) == 900

@@ -100,6 +100,11 @@ class NumberedEntity(WorkflowEntity):
         return int(found[1]) if found else None
 
 
+def entity_models() -> list[type[Entity]]:
+    """Return the models that people edit, in the order of the installed apps."""
+    return [model for model in apps.get_models() if issubclass(model, Entity)]
+
+
 def workflow_models() -> list[type[WorkflowEntity]]:
     """Return the models that have a machine, in the order of the installed apps."""
     return [model for model in apps.get_models() if issubclass(model, WorkflowEntity)]

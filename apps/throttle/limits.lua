@@ -4,7 +4,7 @@
 --       wanted; or 'window', its count, its span (seconds), how many are wanted. 0 only looks, less gives back.
 -- Returns three numbers for each limit, in one text: how many are left now; after how many microseconds what was
 -- wanted will be there (0: it is, inf: never); after how many microseconds the limit will be whole.
--- What was not written by this script counts as nothing: the limit is whole then.
+-- A key that holds what this script did not write is taken for none: the limit is whole.
 local MICRO = 1000000
 local clock = redis.call('TIME')
 local now = clock[1] * MICRO + clock[2]
@@ -56,8 +56,10 @@ local function window(key, count, seconds)
     return whole_number(redis.call('LINDEX', key, place))
   end
 
-  local ahead = at(0) - now
+  local newest = at(0)
+  local ahead = newest - now
   if ahead > 0 then -- The clock went back: no time has passed since the newest.
+    newest = now
     for place, held in ipairs(redis.call('LRANGE', key, 0, -1)) do
       redis.call('LSET', key, place - 1, string.format('%.0f', whole_number(held) - ahead))
     end
@@ -76,13 +78,13 @@ local function window(key, count, seconds)
     wait = function(wanted)
       return wanted <= remaining() and 0 or math.max(1, math.ceil(at(count - wanted) + span - now))
     end,
-    reset = function() return math.max(0, math.ceil(at(0) + span - now)) end,
+    reset = function() return math.max(0, math.ceil(newest + span - now)) end,
     draw = function(wanted)
       for _ = 1, wanted do
         redis.call('LPUSH', key, string.format('%.0f', now))
       end
       redis.call('PEXPIRE', key, math.ceil(span / 1000))
-      used = used + wanted
+      used, newest = used + wanted, now
     end,
   }
 end

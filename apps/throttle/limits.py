@@ -1,18 +1,15 @@
 """Limits of what a client may do: kept in Redis, and in the process while Redis is away."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from django.conf import settings
 
 from . import memory, script
 from .metrics import HITS
 from .server import REST, server
-from .terms import Bucket, Draw, Limit, Standing, Taken, Window
+from .terms import MICRO, Bucket, Draw, Limit, Standing, Taken, Window
 
 __all__ = ["Bucket", "Draw", "Limit", "LimitsUnavailableError", "Standing", "Taken", "Window", "give_back", "take"]
-
-MICROSECONDS: Final = 1_000_000
 
 
 class LimitsUnavailableError(Exception):
@@ -55,7 +52,7 @@ def _taken(draws: Sequence[Draw], numbers: Iterable[float]) -> Taken:
     """Read the three numbers of each draw that `limits.lua` describes."""
     following = iter(numbers)
     standings = tuple(
-        Standing(draw.limit, int(remaining), wait / MICROSECONDS, reset / MICROSECONDS)
+        Standing(draw.limit, int(remaining), wait / MICRO, reset / MICRO)
         for draw, remaining, wait, reset in zip(draws, following, following, following, strict=True)
     )
     return Taken(not any(each.retry_after for each in standings), standings)

@@ -14,7 +14,7 @@ from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
 
 R = TypeVar("R")
 
-Argument = str | int | float
+Argument = str | int
 Command = tuple[Argument, ...]
 
 MOST_OWED: Final = 64
@@ -109,8 +109,13 @@ class Plain:
     """Speak through a client that has its own ways, as a cluster's has: whoever tells waits as well."""
 
     def __init__(self, client: Any) -> None:
-        """Take the client's way for both."""
-        self.ask = self.tell = client.execute_command
+        """Take the client's way."""
+        self.ask = client.execute_command
+
+    def tell(self, *command: Argument) -> None:
+        """Send a command; a script that the server does not know is not told again."""
+        with suppress(NoScriptError):
+            self.ask(*command)
 
 
 def lines() -> Lines | Plain:

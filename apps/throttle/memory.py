@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Final, Protocol
 
-from .terms import Draw
+from .terms import MICRO, Draw
 
-MICRO: Final = 1_000_000
 MAX_CLIENTS: Final = 10_000
 """So many clients are remembered; the one that was quiet longest is forgotten first."""
 

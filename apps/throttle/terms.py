@@ -1,6 +1,10 @@
 """What a limit is, what is wanted of it, and how it stands then."""
 
 from dataclasses import dataclass
+from typing import Final
+
+MICRO: Final = 1_000_000
+"""So many microseconds make a second, and so many parts of it a point."""
 
 Terms = tuple[str, int, float]
 """The kind of a limit, its size, and its pace: what `limits.lua` and `memory.py` go by."""

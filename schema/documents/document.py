@@ -78,9 +78,17 @@ def _room(found: Document | RefusedDocument) -> int:
     return LEAST_CHARACTERS + len(found.text)
 
 
+def read(schema: GraphQLSchema, text: str) -> Document | RefusedDocument:
+    """Return what a text is."""
+    size = len(text.encode())
+    if size > settings.MAX_DOCUMENT_BYTES:
+        long = QueryTooComplexError(f"A document may have {settings.MAX_DOCUMENT_BYTES} bytes; this one has {size}.")
+        return RefusedDocument("", [long], long.status)
+    return _read(schema, text, settings.INTROSPECTION)
+
+
 @cached(LRUCache(CACHE_CHARACTERS, getsizeof=_room), key=lambda _, *about: about, lock=Lock())
-def read(schema: GraphQLSchema, text: str, introspection: bool) -> Document | RefusedDocument:
-    """Return what a text is, for clients who may see the schema or may not."""
+def _read(schema: GraphQLSchema, text: str, introspection: bool) -> Document | RefusedDocument:
     try:
         parsed = _parse(text)
         check_limits(parsed)
@@ -90,8 +98,8 @@ def read(schema: GraphQLSchema, text: str, introspection: bool) -> Document | Re
     except GraphQLSyntaxError as error:
         return _refused(text, [error], HTTPStatus.BAD_REQUEST)
     except RecursionError:
-        error = QueryTooComplexError("The document is nested too deep.")
-        return _refused(text, [error], error.status)
+        deep = QueryTooComplexError("The document is nested too deep.")
+        return _refused(text, [deep], deep.status)
     if errors:
         return _refused(text, errors, HTTPStatus.UNPROCESSABLE_ENTITY)
     return Document(text, parsed, tuple(sorted(_deciding(parsed))))
@@ -104,9 +112,6 @@ def _refused(text: str, errors: Sequence[GraphQLError], status: HTTPStatus) -> R
 
 
 def _parse(text: str) -> DocumentNode:
-    size = len(text.encode())
-    if size > settings.MAX_DOCUMENT_BYTES:
-        raise QueryTooComplexError(f"A document may have {settings.MAX_DOCUMENT_BYTES} bytes; this one has {size}.")
     try:
         return parse(text, max_tokens=settings.MAX_TOKENS)
     except GraphQLSyntaxError as error:
@@ -141,7 +146,7 @@ class _Deciding(Visitor):
 
     def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
         """Take the variables of a directive: what it is about may be skipped."""
-        self._take(*node.arguments)
+        self._take(*(node.arguments or ()))
 
     def enter_argument(self, node: ArgumentNode, *_: Any) -> None:
         """Take the variables of an argument that sizes a list."""

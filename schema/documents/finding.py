@@ -17,10 +17,10 @@ def find(schema: GraphQLSchema, text: str | None, name: str | None) -> Document 
     when the name is not known, and ForbiddenError when only trusted documents are served and this is a text.
     """
     if text is None:
-        return read(schema, _known(name or ""), settings.INTROSPECTION)
+        return read(schema, _known(name or ""))
     if settings.TRUSTED_DOCUMENTS:
         raise ForbiddenError("This server runs registered documents only; name one by `documentId`.")
-    found = read(schema, text, settings.INTROSPECTION)
+    found = read(schema, text)
     if name is not None and isinstance(found, Document):
         keep(text, name)
     return found

@@ -10,12 +10,14 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 import orjson
 from django.conf import settings
 from graphql import DocumentNode, GraphQLError, concat_ast, parse, print_ast, separate_operations
 
-PREFIX = "sha256:"
+PREFIX: Final = "sha256:"
+SUFFIXES: Final = (".json", ".graphql")
 
 
 class ManifestError(Exception):
@@ -44,6 +46,8 @@ def registered(paths: tuple[str, ...]) -> Mapping[str, str]:
 
 def _held(path: Path) -> Iterator[tuple[str, str]]:
     # Beside documents, JSON files are their variables.
+    if not path.exists() or (path.is_file() and path.suffix not in SUFFIXES):
+        raise ManifestError(f"{path} is no folder, and no file that ends in {' or '.join(SUFFIXES)}.")
     inside = sorted(path.glob("*.graphql")) or sorted(path.glob("*.json"))
     files = inside if path.is_dir() else [path]
     for file in files:
@@ -61,7 +65,7 @@ def _manifest(file: Path) -> dict[str, str]:
         raise ManifestError(f"{file} is no manifest of documents: {error}") from error
     if not all(isinstance(text, str) for text in found.values()):
         raise ManifestError(f"{file} is no manifest of documents: each id must have a text.")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _documents(files: list[Path]) -> Iterator[tuple[str, str]]:

@@ -33,7 +33,8 @@ def wants_page(request: HttpRequest) -> bool:
 
 def _acceptance(request: HttpRequest, kind: str) -> tuple[float, bool]:
     """Return how much a client likes a media type, from 0 to 1, and whether it lists it by name."""
-    ranges = map(MediaType, filter(str.strip, request.headers.get("Accept", ANYTHING).lower().split(",")))
+    accepted = request.headers.get("Accept", "").lower().strip() or ANYTHING
+    ranges = map(MediaType, filter(str.strip, accepted.split(",")))
     offered = MediaType(f"{kind}; charset=utf-8")
-    best = max((each for each in ranges if offered.match(each)), key=lambda each: each.specificity, default=None)
+    best = max((each for each in ranges if offered.match(str(each))), key=lambda each: each.specificity, default=None)
     return (0.0, False) if best is None else (best.quality, best.specificity >= NAMED)

@@ -67,7 +67,7 @@ def _answer(request: HttpRequest, media: str) -> HttpResponse:
     if answer_type(request) is None:
         raise AcceptError(f"Answers come as {GRAPHQL} or {JSON}; accept one of them.")
     _ = Context(request).actor
-    asked, is_batch = operations(request)
+    asked, is_batch = _asked(request)
     try:
         answers, paid = answer_all(request, asked, reading=request.method in READING)
     except OverBudgetError as error:
@@ -78,18 +78,28 @@ def _answer(request: HttpRequest, media: str) -> HttpResponse:
     return _response(bodies[0], _status(answers[0], media), media, paid.headers())
 
 
+def _asked(request: HttpRequest) -> tuple[Sequence[Asked | RequestError], bool]:
+    try:
+        return operations(request)
+    except RequestError as error:
+        return [error], False
+
+
 def _status(answer: Answer, media: str) -> int:
     if answer.ran:
         return PARTIAL_SUCCESS if answer.errors and media == GRAPHQL else HTTPStatus.OK
-    return HTTPStatus.OK if media == JSON and answer.status in LEGACY_OK else answer.status
+    legacy = media == JSON and answer.status in LEGACY_OK and not answer.malformed
+    return HTTPStatus.OK if legacy else answer.status
 
 
-def _over_budget(error: OverBudgetError, asked: Sequence[Asked], media: str, *, is_batch: bool) -> HttpResponse:
+def _over_budget(
+    error: OverBudgetError, asked: Sequence[Asked | RequestError], media: str, *, is_batch: bool
+) -> HttpResponse:
     answer = Answer(error.told.status, [error.told], requested=error.requested, actual=0)
     body = answer.body(error.charge)
     bodies: Any = [body] * len(asked) if is_batch else body
     headers = {**error.charge.headers(), **_waiting(error.told)}
-    return _response(bodies, error.told.status if is_batch else _status(answer, media), media, headers)
+    return _response(bodies, _status(answer, media), media, headers)
 
 
 def _waiting(error: RequestError) -> Mapping[str, str]:

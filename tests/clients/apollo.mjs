@@ -78,7 +78,8 @@ const query = {
 const http = (headers = authorization) => new HttpLink({ uri: url, fetch, headers });
 
 function client(link = http()) {
-  return new ApolloClient({ link, cache: new InMemoryCache({ possibleTypes: possibleTypes(), typePolicies: { Query: query } }) });
+  const cache = new InMemoryCache({ possibleTypes: possibleTypes(), typePolicies: { Query: query } });
+  return new ApolloClient({ link, cache });
 }
 
 /** Tell what a client is told of a refusal. */

@@ -74,6 +74,7 @@ await answer({
     return [read(environment, artifact("WorkOrder_order"), first.order), second];
   },
 
+  /** As when the server has moved on since the documents were compiled. */
   async refused() {
     const query = { ...artifact("WorkOrdersQuery") };
     query.params = { ...query.params, id: null, text: "query WorkOrdersQuery { nothingOfTheKind }" };

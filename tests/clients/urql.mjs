@@ -33,8 +33,9 @@ await answer({
 
   async persisted({ id, preferGetForPersistedQueries }) {
     const unknown = gql(`query Order_${randomUUID().replaceAll("-", "")}($id: ID!) { node(id: $id) { id } }`);
-    const ask = () => client({ exchanges: [persistedExchange({ preferGetForPersistedQueries })] }).query(unknown, { id });
-    return [told(await ask()), told(await ask())];
+    const exchanges = () => [persistedExchange({ preferGetForPersistedQueries })];
+    const ask = async () => told(await client({ exchanges: exchanges() }).query(unknown, { id }));
+    return [await ask(), await ask()];
   },
 
   async refused({ document, token }) {

@@ -24,7 +24,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         wrong = 0
         for name, text in documents.items():
-            found = read(schema._schema, text, settings.INTROSPECTION)
+            found = read(schema._schema, text)
             wrong += isinstance(found, RefusedDocument)
             self.stdout.write(f"{name} {_told(found)}")
         if wrong:
