@@ -16,6 +16,7 @@ more, the log has the rest.
 
 import logging
 from http import HTTPStatus
+from textwrap import shorten
 from typing import Any, ClassVar, Final
 
 from django.conf import settings
@@ -25,6 +26,9 @@ from apps.accounts.deadline import ran_out_of_time
 from apps.accounts.origin import correlation_id
 
 logger = logging.getLogger(__name__)
+
+MAX_MESSAGE: Final = 500
+"""So many characters of graphql-core's messages are told; they quote what the client has sent."""
 
 INTERNAL: Final = "INTERNAL"
 INTERNAL_MESSAGE: Final = "Something went wrong on our side; nothing was changed by the field that failed."
@@ -104,7 +108,7 @@ def published(error: GraphQLError) -> GraphQLError:
     if isinstance(error, RequestError) or isinstance(original, RequestError):
         return error
     if original is None or isinstance(original, GraphQLError):
-        return _told(error, BadRequestError.code, error.message)
+        return _told(error, BadRequestError.code, shorten(error.message, MAX_MESSAGE, placeholder=" ..."))
     if ran_out_of_time(original):
         return _told(error, QueryTooComplexError.code, too_slow())
     logger.error("A resolver failed", exc_info=original)

@@ -25,6 +25,7 @@ from graphql import (
     validate,
     visit,
 )
+from graphql.validation.rules import overlapping_fields_can_be_merged
 
 from schema.cost import Price
 from schema.errors import BadRequestError, QueryTooComplexError, RequestError
@@ -39,6 +40,9 @@ CACHE_CHARACTERS: Final = 500_000
 
 LEAST_CHARACTERS: Final = 200
 """What a document counts for at least, however short: it is not the text that takes the room."""
+
+overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 50_000
+"""So many comparisons of fields a document may take; the library's ten times as many are more than a second."""
 
 MAX_PRICES: Final = 16
 """So many prices of a document are remembered."""
@@ -125,6 +129,8 @@ def _parse(text: str) -> DocumentNode:
 def _errors(schema: GraphQLSchema, parsed: DocumentNode, *, introspection: bool) -> list[GraphQLError]:
     rules = specified_rules if introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
     errors = validate(schema, parsed, rules, max_errors=MAX_ERRORS, hide_suggestions=not introspection)
+    if any(error.message.endswith("Validation aborted.") for error in errors[:MAX_ERRORS]):
+        return [QueryTooComplexError("The fields of the document meet in too many ways to be compared; ask in parts.")]
     if any(isinstance(error.original_error, ValueError) for error in errors):
         # Python reads no number of more than 4,300 digits.
         return [BadRequestError("A number in the document is too long to be read.")]
