@@ -76,7 +76,7 @@ def _body(request: HttpRequest) -> Any:
         body = request.body
     except RequestDataTooBig:
         raise TooLargeError(f"A body may have {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.") from None
-    except UnreadablePostError:
+    except (UnreadablePostError, ValueError):  # its length may be no number
         raise BadRequestError("The body ended before its end.") from None
     return _json(body, "The body")
 

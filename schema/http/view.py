@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import orjson
 from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
@@ -52,6 +53,10 @@ def graphql(request: HttpRequest) -> HttpResponse:
         return _answer(request, media)
     except RequestError as error:
         return refusal(error, media)
+    except SuspiciousOperation:
+        return refusal(
+            BadRequestError("The request has more parameters, or other ones, than a request may have."), media
+        )
     except Exception:
         logger.exception("The request failed outside any resolver")
         return _response({"errors": [internal().formatted]}, HTTPStatus.INTERNAL_SERVER_ERROR, media)
