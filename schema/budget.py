@@ -1,4 +1,9 @@
-"""What clients may spend: points for all they ask, and searches; drawn before anything runs, for all of it at once."""
+"""What clients may spend: points for all they ask, searches, and our time.
+
+Points and searches are drawn before anything runs, for all of a request at once. How long something takes shows only
+when it has run, so time is owed: who owes some waits until it is restored. A price says what an operation brings; the
+time it takes, to count a million rows or to read many fragments, keeps what the price can't see in bounds.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +16,17 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.throttle.limits import Bucket, Draw, LimitsUnavailableError, Standing, Taken, Window, give_back, take
+from apps.throttle.limits import Bucket, Draw, LimitsUnavailableError, Standing, Taken, Window, settle, take
 
 from .context import Context
 from .cost import Line
 from .errors import QueryTooComplexError, RateLimitedError, RequestError
 
+MILLISECONDS: Final = 1000
 POINTS: Final = Bucket("points", settings.COST_BUCKET, settings.COST_RESTORE_RATE)
+TIME: Final = Bucket("time", settings.TIME_BUCKET * MILLISECONDS, settings.TIME_RESTORE_RATE * MILLISECONDS)
+"""In milliseconds."""
+
 SEARCHES: Final = Window("search", settings.SEARCH_RATE_LIMIT, settings.SEARCH_RATE_SECONDS)
 
 
@@ -60,17 +69,14 @@ class Charge:
         """How the points stand; None when costs are not limited."""
         return next((each for each in self.standings if each.limit is POINTS), None)
 
-    def settle(self, actual: int) -> None:
-        """Give back what was drawn and not spent."""
-        spare, self.drawn = self.drawn - actual, actual
-        standing = self.points
-        if standing is None or spare <= 0:
+    def settle(self, actual: int, milliseconds: int) -> None:
+        """Give back the points that were drawn and not spent, and owe the time that it took."""
+        spare, self.drawn = max(0, self.drawn - actual), actual
+        changes = [Draw(POINTS, -spare)] * bool(spare) + [Draw(TIME, milliseconds)] * bool(milliseconds)
+        if self.points is None or not changes:
             return
-        give_back(self.client, POINTS, spare)
-        remaining = min(POINTS.capacity, standing.remaining + spare)
-        reset_after = max(0.0, standing.reset_after - spare / POINTS.rate)
-        better = Standing(POINTS, remaining, standing.retry_after, reset_after)
-        self.standings = [better if each is standing else each for each in self.standings]
+        settle(self.client, changes)
+        self.standings = [_changed(each, changes) for each in self.standings]
 
     def told(self, requested: int, actual: int, lines: Sequence[Line] | None = None) -> dict[str, Any] | None:
         """Return what a response says of its cost; None when costs are not limited."""
@@ -120,7 +126,7 @@ def charge(actor: User, points: int, searches: int) -> Charge:
     """
     client, draws = client_of(actor), []
     if settings.ENABLE_COST_LIMIT:
-        draws.append(Draw(POINTS, points))
+        draws += [Draw(POINTS, points), Draw(TIME, 0)]
     if settings.ENABLE_SEARCH_RATE_LIMITING and searches:
         draws.append(Draw(SEARCHES, searches))
     if not draws:
@@ -141,15 +147,23 @@ def _refusal(charge: Charge, taken: Taken, points: int, searches: int) -> OverBu
         wanted = f"{points} points" if blocking.limit is POINTS else f"{searches} searches"
         never = QueryTooComplexError(f"This takes {wanted}, more than you can ever have at once; ask in parts.")
         return OverBudgetError(charge, points, never)
-    seconds = ceil(blocking.retry_after)
-    why = (
-        f"This takes {points} points and you have {blocking.remaining}; {settings.COST_RESTORE_RATE} are restored each "
-        "second."
-        if blocking.limit is POINTS
-        else f"You may search {SEARCHES.count} in {SEARCHES.seconds:g} seconds at most."
-    )
-    later = RateLimitedError(f"{why} Try again in {seconds} s.", blocking.retry_after)
-    return OverBudgetError(charge, points, later)
+    why = {
+        POINTS: f"This takes {points} points and you have {blocking.remaining}; {settings.COST_RESTORE_RATE} are "
+        "restored each second.",
+        TIME: f"Your requests have kept us busy for more than {settings.TIME_BUCKET} s.",
+        SEARCHES: f"You may search {SEARCHES.count} in {SEARCHES.seconds:g} seconds at most.",
+    }
+    message = f"{why[blocking.limit]} Try again in {ceil(blocking.retry_after)} s."
+    return OverBudgetError(charge, points, RateLimitedError(message, blocking.retry_after))
+
+
+def _changed(standing: Standing, changes: Sequence[Draw]) -> Standing:
+    change = next((each for each in changes if each.limit is standing.limit), None)
+    if change is None or not isinstance(change.limit, Bucket):
+        return standing
+    remaining = max(0, min(change.limit.capacity, standing.remaining - change.wanted))
+    reset_after = max(0.0, standing.reset_after + change.wanted / change.limit.rate)
+    return Standing(change.limit, remaining, standing.retry_after, reset_after)
 
 
 def _policy(standing: Standing) -> str:

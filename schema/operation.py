@@ -16,6 +16,7 @@ from graphql import GraphQLError, OperationType
 from graphql.execution import ExecutionResult
 
 from .budget import Charge, charge
+from .busy import Busy
 from .context import Context
 from .cost import LEAST, Line, Price, price
 from .documents.document import Document, RefusedDocument
@@ -103,16 +104,15 @@ def answer_all(
     In place of an operation there may be why there is none; to find that out costs something too. With `reading`
     nothing runs but queries. Raises OverBudgetError when they cost more than the actor has: then nothing has run.
     """
-    context = Context(request)
-    prepared = [_prepare(context, each, reading=reading) for each in asked]
+    context, busy = Context(request), Busy()
+    with busy.measured():
+        prepared = [_prepare(context, each, reading=reading) for each in asked]
     ready = [each.price for each in prepared if isinstance(each, _Ready)]
     points = sum(_drawn(each) for each in prepared)
     paid = charge(context.actor, points, sum(each.names.count(SEARCH) for each in ready))
-    answers: list[Answer] = []
-    try:
-        answers.extend(each if isinstance(each, Answer) else _run(each, paid) for each in prepared)
-    finally:
-        paid.settle(sum(each.actual for each in answers))
+    with busy.measured():
+        answers = [each if isinstance(each, Answer) else _run(each, paid) for each in prepared]
+    paid.settle(sum(each.actual for each in answers), busy.milliseconds)
     return answers, paid
 
 
@@ -191,21 +191,16 @@ def _judged(asked: Asked, ready: _Ready) -> _Ready | Answer:
 
 def _run(ready: _Ready, paid: Charge) -> Answer:
     context: Context = ready.executor.context_value
-    context.price, context.charge = ready.price.total, paid
+    total = ready.price.total
+    context.price, context.charge = total, paid
     try:
         result = ready.executor.execute_operation()
     except Exception:
         # What ran before it in a batch has run, and its client must know.
         logger.exception("An operation failed outside any resolver")
-        return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, [internal()], requested=ready.price.total)
+        return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, [internal()], requested=total, actual=total)
     assert isinstance(result, ExecutionResult)
     errors = [published(error) for error in result.errors or ()]
-    total = ready.price.total
-    slow = any(error.extensions and error.extensions.get("code") == QueryTooComplexError.code for error in errors)
-    return Answer(
-        errors=errors,
-        ran=True,
-        data=result.data,
-        requested=total,
-        actual=total if slow else ready.price.spent(result.data),
-    )
+    # An error empties what lies around it, which has been fetched all the same.
+    actual = total if errors else ready.price.spent(result.data)
+    return Answer(errors=errors, ran=True, data=result.data, requested=total, actual=actual)

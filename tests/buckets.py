@@ -59,7 +59,7 @@ def age(client: str, seconds: float) -> None:
     for key in held(client):
         lives = server.pttl(key) - round(seconds * 1000)
         text = (
-            server.get(key).decode()
+            (server.get(key) or b"").decode()
             if server.type(key) == b"string"
             else ",".join(map(bytes.decode, server.lrange(key, 0, -1)))
         )

@@ -62,7 +62,7 @@ def database_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     given = dict(connection.settings_dict)
 
     def move(port: int) -> None:
-        options = {**given["OPTIONS"], "connect_timeout": 3, "pool": {"min_size": 1, "max_size": 1, "timeout": 3}}
+        options = {**given["OPTIONS"], "connect_timeout": 6, "pool": {"min_size": 1, "max_size": 1, "timeout": 6}}
         forget_connections()
         connection.settings_dict.update({"HOST": "127.0.0.1", "PORT": port, "OPTIONS": options})
 
@@ -81,7 +81,7 @@ def redis_at(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that moves Redis to another port, in vain."""
 
     def move(port: int) -> None:
-        elsewhere = Redis(port=port, socket_timeout=3, socket_connect_timeout=3)
+        elsewhere = Redis(port=port, socket_timeout=6, socket_connect_timeout=6)
         monkeypatch.setattr(health, "get_redis_connection", lambda _alias: elsewhere)
 
     return move
@@ -147,7 +147,7 @@ def test_without_the_database_it_cannot_serve(
     database_at(closed_port)
     started = monotonic()
     response = probe("/readyz")
-    assert monotonic() - started < 2.5
+    assert 1.9 < monotonic() - started < 5
     assert answer(response) == (503, {"database": "away", "redis": "ok", "migrations": "away"})
 
 
@@ -159,10 +159,9 @@ def test_a_database_that_hangs_holds_up_nobody(database_at: Any, silent_port: in
     with ThreadPoolExecutor(8) as probes:
         answers = [answer(response) for response in probes.map(probe, ["/readyz"] * 8)]
         waiting = threading.active_count() - before - 8
-    assert monotonic() - started < 2.5
+    assert 1.9 < monotonic() - started < 5
     assert answers == [(503, {"database": "away", "redis": "ok", "migrations": "away"})] * 8
-    # The two that hang, however many ask; the others are the pool's own.
-    assert waiting <= 2 + 4
+    assert waiting <= 2 + 4  # the two that hang, however many ask; the others are the pool's own
 
 
 @pytest.mark.django_db
@@ -190,7 +189,7 @@ def test_a_redis_that_hangs_holds_up_nobody(redis_at: Any, silent_port: int) -> 
     redis_at(silent_port)
     started = monotonic()
     assert answer(probe("/readyz")) == (200, {"database": "ok", "redis": "away", "migrations": "ok"})
-    assert monotonic() - started < 2.5
+    assert 1.9 < monotonic() - started < 5
 
 
 @pytest.mark.django_db(transaction=True)

@@ -57,6 +57,19 @@ def test_four_values_make_a_safe_server() -> None:
             {"DATABASE_POOL_SIZE": "0"},
             "workgraph: Environment variable \"DATABASE_POOL_SIZE\" invalid: ['Must be greater than or equal to 1.']",
         ),
+        (
+            {"TRUSTED_PROXIES": "10.1.1.1,10.0.0.1/8"},
+            'workgraph: Environment variable "TRUSTED_PROXIES" invalid: [\'10.0.0.1/8 has host bits set; write an ',
+        ),
+        (
+            {"CORS_ALLOWED_ORIGINS": "https://a.example,*"},
+            "workgraph: Environment variable \"CORS_ALLOWED_ORIGINS\" invalid: ['* is no origin, like https://app.example.']",
+        ),
+        (
+            {"CORS_ALLOWED_ORIGINS": "https://a.example/"},
+            'workgraph: Environment variable "CORS_ALLOWED_ORIGINS" invalid: [\'https://a.example/ is no origin, like ',
+        ),
+        ({"LOGIN_RATE": "0"}, "workgraph: Environment variable \"LOGIN_RATE\" invalid: ['Must be greater than 0.']"),
         ({"DEBUG": "perhaps"}, 'workgraph: Environment variable "DEBUG" invalid: Not a valid boolean.'),
         ({"REDIS_PORT": "x"}, 'workgraph: Environment variable "REDIS_PORT" invalid: Not a valid integer.'),
         (
@@ -100,6 +113,7 @@ def told_in_one_line(done: subprocess.CompletedProcess[str], line: str) -> None:
         ("s.SECURE_HSTS_SECONDS, s.SECURE_CONTENT_TYPE_NOSNIFF, s.X_FRAME_OPTIONS", "31536000 True DENY"),
         ("s.SECURE_PROXY_SSL_HEADER", "None"),
         ("s.ALLOWED_HOSTS", "['workgraph.example']"),
+        ("s.TRUSTED_PROXIES, s.CORS_ALLOWED_ORIGINS", "[] []"),
     ],
 )
 def test_it_is_safe_unless_told_otherwise(expression: str, expected: str) -> None:
@@ -110,6 +124,13 @@ def test_hosts_and_origins_are_lists() -> None:
     both = {"ALLOWED_HOSTS": "a.example,b.example", "CSRF_TRUSTED_ORIGINS": "https://a.example"}
     assert (
         value("s.ALLOWED_HOSTS, s.CSRF_TRUSTED_ORIGINS", **both) == "['a.example', 'b.example'] ['https://a.example']"
+    )
+
+
+def test_proxies_and_allowed_origins_are_lists_too() -> None:
+    both = {"TRUSTED_PROXIES": "10.0.0.0/8,fd00::8", "CORS_ALLOWED_ORIGINS": "https://a.example:8443"}
+    assert value("s.TRUSTED_PROXIES, s.CORS_ALLOWED_ORIGINS", **both) == (
+        "['10.0.0.0/8', 'fd00::8'] ['https://a.example:8443']"
     )
 
 

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from apps.accounts.models import Tenant, User
 from apps.accounts.roles import Role
 from apps.accounts.tokens import issue_token
-from apps.throttle import limits
+from apps.throttle.server import Server
 from project.addresses import client_address
 from project.strangers import DEVICE_COOKIE
 from tests import factories
@@ -330,9 +330,9 @@ def no_redis(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: Any) -> Any:
         raise OSError("Redis is away.")
 
-    monkeypatch.setattr(limits.script, "ask", away)
-    monkeypatch.setattr(limits.script, "tell", away)
-    monkeypatch.setattr(limits, "server", limits.server.__class__())
+    monkeypatch.setattr("apps.throttle.script.ask", away)
+    monkeypatch.setattr("apps.throttle.script.tell", away)
+    monkeypatch.setattr("apps.throttle.limits.server", Server())
 
 
 def test_without_redis_the_process_counts(no_redis: None, ada: User, client: Client) -> None:

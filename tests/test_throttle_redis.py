@@ -91,6 +91,14 @@ def test_what_no_longer_counts_is_not_kept(client_id: str, redis: Any) -> None:
     assert redis.llen(only_key(client_id)) == 3
 
 
+def test_who_only_looks_or_is_refused_writes_nothing(client_id: str, redis: Any) -> None:
+    assert wanting(client_id, (SLOW, 60), (TIMES, 1)).granted
+    before = [redis.dump(key) for key in held(client_id)]
+    assert wanting(client_id, (SLOW, 0), (TIMES, 0)).granted
+    assert not wanting(client_id, (SLOW, 60), (TIMES, 1)).granted
+    assert [redis.dump(key) for key in held(client_id)] == before
+
+
 def test_a_draw_from_several_limits_is_one_round_trip(client_id: str, redis: Any) -> None:
     wanting(client_id, (SLOW, 1))
     with redis.monitor() as monitor:

@@ -2,6 +2,7 @@
 -- KEYS: one for each limit.
 -- ARGV: one for each limit, of four words: 'bucket', its capacity (points), its rate (points a second), how many are
 --       wanted; or 'window', its count, its span (seconds), how many are wanted. 0 only looks, less gives back.
+--       After them 'settle', to draw from buckets whatever is there: they may owe as much as they can hold.
 -- Returns three numbers for each limit, in one text: how many are left now; after how many microseconds what was
 -- wanted will be there (0: it is, inf: never); after how many microseconds the limit will be whole.
 -- A key that holds what this script did not write is taken for none: the limit is whole.
@@ -17,7 +18,7 @@ end
 local function bucket(key, capacity, rate)
   local size = capacity * MICRO
   local held = redis.pcall('GET', key)
-  local points, at = string.match(type(held) == 'string' and held or '', '^(%d+)@(%d+)$')
+  local points, at = string.match(type(held) == 'string' and held or '', '^(-?%d+)@(%d+)$')
   points, at = tonumber(points or size), tonumber(at or now)
   local level = math.min(size, points + math.floor(math.max(0, now - at) * rate))
 
@@ -34,11 +35,11 @@ local function bucket(key, capacity, rate)
   end
 
   return {
-    remaining = function() return math.floor(level / MICRO) end,
+    remaining = function() return math.max(0, math.floor(level / MICRO)) end,
     wait = function(wanted) return math.max(0, math.ceil((wanted * MICRO - level) / rate)) end,
     reset = function() return math.ceil((size - level) / rate) end,
     draw = function(wanted)
-      level = math.min(size, level - wanted * MICRO)
+      level = math.max(-size, math.min(size, level - wanted * MICRO))
       write()
     end,
   }
@@ -90,14 +91,14 @@ local function window(key, count, seconds)
 end
 
 local kinds = {bucket = bucket, window = window}
-local limits, granted = {}, true
+local limits, granted, settles = {}, true, ARGV[#KEYS + 1] == 'settle'
 for place, key in ipairs(KEYS) do
   local kind, size, pace, wanted = string.match(ARGV[place], '^(%S+) (%S+) (%S+) (%S+)$')
   size, wanted = tonumber(size), tonumber(wanted)
   local limit = kinds[kind](key, size, tonumber(pace))
   limit.wanted = wanted
   limit.waits = wanted > size and math.huge or limit.wait(wanted)
-  granted = granted and limit.waits == 0
+  granted = settles or (granted and limit.waits == 0)
   limits[place] = limit
 end
 

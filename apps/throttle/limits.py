@@ -9,7 +9,18 @@ from .metrics import HITS
 from .server import REST, server
 from .terms import MICRO, Bucket, Draw, Limit, Standing, Taken, Window
 
-__all__ = ["Bucket", "Draw", "Limit", "LimitsUnavailableError", "Standing", "Taken", "Window", "give_back", "take"]
+__all__ = [
+    "Bucket",
+    "Draw",
+    "Limit",
+    "LimitsUnavailableError",
+    "Standing",
+    "Taken",
+    "Window",
+    "give_back",
+    "settle",
+    "take",
+]
 
 
 class LimitsUnavailableError(Exception):
@@ -39,13 +50,20 @@ def take(client: str, draws: Sequence[Draw]) -> Taken:
     return taken
 
 
+def settle(client: str, draws: Sequence[Draw]) -> None:
+    """Draw from buckets what has turned out to be due, and give back what is less than 0; does not wait for Redis.
+
+    A bucket that holds less owes the rest, up to its capacity, and nothing is had from it until that is restored.
+    """
+    if server.is_away:
+        memory.draw(client, draws, settles=True)
+    else:
+        server.attempt(lambda: script.tell(client, draws), otherwise=None)
+
+
 def give_back(client: str, bucket: Bucket, points: int) -> None:
     """Give points back that were drawn and not used; does not wait for Redis to answer."""
-    back = Draw(bucket, -points)
-    if server.is_away:
-        memory.draw(client, [back])
-    else:
-        server.attempt(lambda: script.tell(client, back), otherwise=None)
+    settle(client, [Draw(bucket, -points)])
 
 
 def _taken(draws: Sequence[Draw], numbers: Iterable[float]) -> Taken:

@@ -45,7 +45,7 @@ class _Bucket:
         self._level = int(min(self._size, self._points + math.floor((now - self._at) * pace)))
 
     def remaining(self) -> int:
-        return self._level // MICRO
+        return max(0, self._level // MICRO)
 
     def wait(self, wanted: int) -> int:
         return max(0, math.ceil((wanted * MICRO - self._level) / self._rate))
@@ -54,7 +54,7 @@ class _Bucket:
         return math.ceil((self._size - self._level) / self._rate)
 
     def draw(self, wanted: int) -> None:
-        self._level = min(self._size, self._level - wanted * MICRO)
+        self._level = max(-self._size, min(self._size, self._level - wanted * MICRO))
         self._points, self._at = self._level, self._now
 
 
@@ -89,8 +89,8 @@ _lock: Final = threading.Lock()
 _clients: Final[OrderedDict[str, dict[str, State]]] = OrderedDict()
 
 
-def draw(client: str, draws: Sequence[Draw]) -> list[float]:
-    """Draw; return the numbers that `limits.lua` describes."""
+def draw(client: str, draws: Sequence[Draw], *, settles: bool = False) -> list[float]:
+    """Draw, to settle whatever is there; return the numbers that `limits.lua` describes."""
     now = time.monotonic_ns() // 1000
     with _lock:
         held = _clients.setdefault(client, {})
@@ -99,7 +99,7 @@ def draw(client: str, draws: Sequence[Draw]) -> list[float]:
             _clients.popitem(last=False)
         states = [_look(held, each, now) for each in draws]
         waits = [_wait(state, each) for state, each in zip(states, draws, strict=True)]
-        if not any(waits):
+        if settles or not any(waits):
             for state, each in zip(states, draws, strict=True):
                 state.draw(each.wanted)
         triples = ((state.remaining(), wait, state.reset()) for state, wait in zip(states, waits, strict=True))

@@ -25,9 +25,9 @@ def ask(client: str, draws: Sequence[Draw]) -> list[float]:
     return [float(number) for number in answer.split()]
 
 
-def tell(client: str, draw: Draw) -> None:
-    """Draw without waiting for what comes of it."""
-    lines().tell("EVALSHA", SHA, *_arguments(client, [draw]))
+def tell(client: str, draws: Sequence[Draw]) -> None:
+    """Draw whatever is there, without waiting for what comes of it."""
+    lines().tell("EVALSHA", SHA, *_arguments(client, draws), "settle")
 
 
 def _arguments(client: str, draws: Sequence[Draw]) -> list[Argument]:

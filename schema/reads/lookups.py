@@ -1,7 +1,7 @@
 """What a filter can ask of a column, and how filters become conditions."""
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar, dataclass_transform
 
@@ -15,9 +15,9 @@ from strawberry.types.base import get_object_definition
 from strawberry_django.filters import process_filters
 
 from apps.lifecycle.models import NumberedEntity
-from apps.lifecycle.validation import in_utc, is_storable
 from schema.errors import BadRequestError
 
+from .filter_checks import check_filter
 from .global_id import decode_id
 
 T = TypeVar("T")
@@ -25,9 +25,6 @@ Rows = QuerySet[Any]
 
 NO_KEY = 0
 """A key that no row has, as they are counted from 1; unlike NULL it equals nothing even when negated."""
-
-MAX_LIST = 1000
-"""How many values a filter may list."""
 
 
 def _lookup(description: str) -> Any:
@@ -175,39 +172,13 @@ COMBINATIONS = {
 def condition_of(filters: Any, rows: Rows) -> Q:
     """Return the condition that a filter input states.
 
-    Raises BadRequestError for a value that no column can hold.
+    Raises BadRequestError for a value that no column can hold, and QueryTooComplexError for too many.
     """
     if not filters:
         return Q()
-    _check(filters)
+    check_filter(filters)
     _, condition = process_filters(filters, rows, None)
     return condition
-
-
-def _check(value: Any) -> None:
-    for field in fields(value):
-        given = getattr(value, field.name)
-        if is_dataclass(given):
-            _check(given)
-        elif isinstance(given, datetime):
-            setattr(value, field.name, _moment(given))
-        elif isinstance(given, list) and len(given) > MAX_LIST:
-            raise BadRequestError(f"A filter may list {MAX_LIST} values; this one lists {len(given)}.")
-        else:
-            _check_texts(given if isinstance(given, list) else [given])
-
-
-def _moment(time: datetime) -> datetime:
-    try:
-        return in_utc(time)
-    except OverflowError as error:
-        raise BadRequestError(f"{time.isoformat()} lies outside the years 1 to 9999.") from error
-
-
-def _check_texts(values: list[Any]) -> None:
-    for value in values:
-        if isinstance(value, str) and not is_storable(value):
-            raise BadRequestError("A text may hold neither NUL nor half a surrogate pair.")
 
 
 def _model_at(model: Any, prefix: str) -> type[models.Model]:
