@@ -22,13 +22,27 @@ def in_turn(application: Application, at_once: int) -> Application:
     turns = Turns(at_once)
 
     def take(environ: dict[str, Any], respond: Respond) -> Iterable[bytes]:
-        declared = environ.get("CONTENT_LENGTH") or "0"
-        if declared.isdecimal() and 0 < int(declared) <= LONGEST_BODY:
-            environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(declared)))
+        _receive(environ)
+        if "*" in environ.get("CONTENT_TYPE", ""):
+            # A parameter in RFC 2231's form: what we read has none, and Django can't refuse one that it can't decode.
+            environ["CONTENT_TYPE"] = ""
         with turns.turn():
             return application(environ, respond)
 
     return take
+
+
+def _receive(environ: dict[str, Any]) -> None:
+    """Wait for the body; one that comes in chunks gets a length, without which Django reads none."""
+    declared = environ.get("CONTENT_LENGTH") or "0"
+    if environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
+        body = environ["wsgi.input"].read(LONGEST_BODY + 1)
+        environ["CONTENT_LENGTH"] = str(len(body))
+    elif declared.isdecimal() and 0 < int(declared) <= LONGEST_BODY:
+        body = environ["wsgi.input"].read(int(declared))
+    else:
+        return
+    environ["wsgi.input"] = io.BytesIO(body)
 
 
 class Turns:

@@ -9,7 +9,7 @@ import sys
 from functools import partial
 
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 
 LONGEST_REQUEST = 20  # seconds that a request in hand may take once the server is told to stop
@@ -24,6 +24,7 @@ def main(host: str, port: str, workers: str, at_once: str) -> None:
         address=host,
         port=int(port),
         interface=Interfaces.WSGI,
+        http=HTTPModes.http1,  # a proxy speaks that; HTTP/2 in the clear is only more to attack
         workers=int(workers),
         blocking_threads=THREADS,
         websockets=False,

@@ -107,12 +107,31 @@ def test_an_exact_code_is_looked_up_by_key_and_not_joined(orders: dict[str, Any]
         ({"title": {"contains": "a\0b"}}, "NUL"),
         ({"asset": {"name": {"inList": ["a\0b"]}}}, "NUL"),
         ({"NOT": {"AND": {"title": {"contains": "\ud800"}}}}, "surrogate"),
-        ({"title": {"inList": ["x"] * 1001}}, "1000 values"),
     ],
 )
 def test_a_filter_that_makes_no_sense_is_refused(technician: User, filters: Any, message: str) -> None:
     code, told = refusal(technician, LIST, filters=filters)
     assert code == "BAD_REQUEST"
+    assert message in told
+
+
+LONG = {"title": {"inList": ["x"] * 500}}
+DEEP: dict[str, Any] = {"title": {"exact": "x"}}
+for _ in range(16):
+    DEEP = {"AND": DEEP, "title": {"exact": "x"}}
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        ({"title": {"inList": ["x"] * 1001}}, "1000 values; this one has 1001"),
+        ({**LONG, "OR": {**LONG, "NOT": {"title": {"exact": "x"}}}}, "1000 values; this one has 1001"),
+        (DEEP, "50 conditions; this one has"),
+    ],
+)
+def test_a_filter_that_holds_too_much_is_refused(technician: User, filters: Any, message: str) -> None:
+    code, told = refusal(technician, LIST, filters=filters)
+    assert code == "QUERY_TOO_COMPLEX"
     assert message in told
 
 

@@ -185,9 +185,9 @@ def _deciding(parsed: DocumentNode) -> set[str]:
 
 
 def _reading(value: Any) -> Any:
-    """Return what of a value can decide on a price: a number, a truth, how long a list is."""
+    """Return what of a value can decide on a price: a number, a truth, how long a list is, whether it is anything."""
     if isinstance(value, list):
         return "list", len(value)
     if isinstance(value, Mapping):
         return tuple((name, _reading(inner)) for name, inner in value.items() if isinstance(inner, list | int))
-    return value if isinstance(value, int) or value is ABSENT else None
+    return value if value is None or isinstance(value, int) or value is ABSENT else "something"
