@@ -72,8 +72,8 @@ class Strangers:
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             wait = Purse(_hashed(client_address(request)), _stranger_bucket()).draw()
             return _refusal(response, wait) if wait else response
-        drawn: list[Purse] | None = getattr(request, "drawn_to_sign_in", None)
-        if drawn and response.status_code == HTTPStatus.FOUND:
+        drawn: list[Purse] = getattr(request, "drawn_to_sign_in", [])
+        if drawn and _has_signed_in(request, response):
             for purse in drawn:
                 purse.put_back()
             _remember_device(request, response)
@@ -82,7 +82,7 @@ class Strangers:
     def process_view(self, request: HttpRequest, *_view: Any) -> HttpResponse | None:
         """Let an attempt to sign in pass if there are any left; the admin site has no login page of its own."""
         match = request.resolver_match
-        if request.method != "POST" or match is None or match.url_name != settings.LOGIN_URL:
+        if request.method != "POST" or match is None or match.view_name != settings.LOGIN_URL:
             return None
         if not (request.POST.get("username") and request.POST.get("password")):
             return None  # no password will be hashed
@@ -92,6 +92,13 @@ class Strangers:
             return _page(request, wait)
         request.drawn_to_sign_in = purses  # type: ignore[attr-defined]
         return None
+
+
+def _has_signed_in(request: HttpRequest, response: HttpResponse) -> bool:
+    user = request.user
+    return (
+        response.status_code == HTTPStatus.FOUND and user.is_authenticated and _hashed(user.email) == _account(request)
+    )
 
 
 def _draw_all(purses: Sequence[Purse]) -> float:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+from importlib import import_module
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
@@ -12,6 +13,7 @@ from schema.documents.trusted import registered
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 application = roomy(get_wsgi_application())
 registered(tuple(settings.TRUSTED_DOCUMENTS_PATH))  # what can't be read is to stop the server, not a request
+import_module(settings.ROOT_URLCONF)  # Django would import it, and the schema with it, for the first request
 gc.collect()
 gc.freeze()  # what is loaded by now stays: to look through it again and again for garbage costs tens of milliseconds
 gc.set_threshold(50_000, 10, 10)  # a long page makes as many objects, which need no looking through while it is made

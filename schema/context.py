@@ -1,7 +1,7 @@
 """What resolvers know of the request."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.http import HttpRequest
 
@@ -11,6 +11,8 @@ from .errors import UnauthenticatedError
 
 if TYPE_CHECKING:
     from .budget import Charge
+
+UNAUTHENTICATED: Final = "Log in, or send `Authorization: Bearer <token>`."
 
 
 @dataclass(slots=True)
@@ -29,5 +31,5 @@ class Context:
         """
         user = self.request.user
         if not isinstance(user, User):
-            raise UnauthenticatedError("Log in, or send `Authorization: Bearer <token>`.")
+            raise UnauthenticatedError(UNAUTHENTICATED)
         return user

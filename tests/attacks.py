@@ -29,10 +29,10 @@ CODES: Final = {"UNAUTHENTICATED", "RATE_LIMITED", "QUERY_TOO_COMPLEX", "BAD_REQ
 
 LEAKS: Final = re.compile(
     r"Traceback|File \"|\.py\b|site-packages|psycopg|django|strawberry|graphql\.|\bSELECT\b|\bFROM \"|relation \""
-    r"|/work/|/home/|object at 0x|<class|[a-z]Error\b|Did you mean|<!doctype|" + SECRET,
+    r"|/work/|/home/|object at 0x|<class|[a-z]Error\b|Did you mean (?!'\w+ \{)|<!doctype|" + SECRET,
     re.IGNORECASE,
 )
-"""What tells of our insides, of the schema's other names, or of another tenant."""
+"""What tells of our insides, of the schema's other names, or of another tenant; not `Did you mean 'me { ... }'?`."""
 
 
 @dataclass(frozen=True)

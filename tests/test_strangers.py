@@ -292,6 +292,14 @@ def test_the_device_cookie_is_for_the_login_page_alone(client: Client, ada: User
     assert "ada" not in cookie.value
 
 
+def test_who_is_signed_in_gets_no_device_for_another_account(client: Client, demo: Tenant, ada: User) -> None:
+    factories.user(demo, email="bob@demo.example", password=PASSWORD)
+    client.force_login(ada)
+    form = {"username": "bob@demo.example", "password": "wrong"}
+    answers = [sign_in(client, "wrong", "bob@demo.example"), client.post("/admin/login/", form)]
+    assert [DEVICE_COOKIE in answer.cookies for answer in answers] == [False, False]
+
+
 def test_who_is_signed_in_guesses_no_more_than_others(client: Client, demo: Tenant, ada: User) -> None:
     factories.user(demo, email="bob@demo.example", password=PASSWORD)
     sign_in(client, PASSWORD)
@@ -302,9 +310,11 @@ def test_who_is_signed_in_guesses_no_more_than_others(client: Client, demo: Tena
 def test_the_admin_sites_login_page_checks_no_password(client: Client, hashed: list[str], ada: User) -> None:
     hashed.clear()
     form = {"username": EMAIL, "password": PASSWORD}
-    assert client.post("/admin/login/", form).headers["Location"] == "/login/?next=/admin/"
+    answer = client.post("/admin/login/", form)
+    assert answer.headers["Location"] == "/login/?next=/admin/"
     assert hashed == []
     assert "_auth_user_id" not in client.session
+    assert DEVICE_COOKIE not in answer.cookies
 
 
 def test_what_is_no_attempt_does_not_count(ada: User) -> None:

@@ -380,3 +380,18 @@ def test_what_is_no_outage_is_not_taken_for_one(error: Exception, log: Log) -> N
             server.attempt(lambda: fail(wrapped=True), otherwise=None)
     assert server.attempt(lambda: 7, otherwise=0) == 7
     assert log() == []
+
+
+def test_an_answer_that_was_under_way_when_redis_went_away_does_not_bring_it_back(log: Log) -> None:
+    def fail() -> int:
+        raise OSError
+
+    server = Server()
+
+    def answer_late() -> int:
+        assert server.attempt(fail, otherwise=5) == 5
+        return 7
+
+    assert server.attempt(answer_late, otherwise=6) == 7
+    assert server.is_away
+    assert log() == [AWAY]

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
 from schema.budget import OverBudgetError
-from schema.context import Context
+from schema.context import UNAUTHENTICATED, Context
 from schema.errors import (
     BadRequestError,
     ForbiddenError,
@@ -133,6 +133,8 @@ def _response(body: Any, status: int, media: str, headers: Mapping[str, str] | N
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 (Django's signature)
-    """Return what a session request without the CSRF token gets."""
+    """Return what a request without the CSRF token gets: with a session, that; without one, that nobody is logged in."""
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return refusal(UnauthenticatedError(UNAUTHENTICATED), answer_type(request) or JSON)
     message = "The CSRF token is missing or wrong: send the page's token in X-CSRFToken, or use a bearer token."
     return refusal(ForbiddenError(message), answer_type(request) or JSON)
