@@ -83,7 +83,7 @@ class Target:
         actor = factories.user(own, Role.ADMIN)
         client = Client(raise_request_exception=False)
         made = cls(actor, _ids(own, actor) | _ids(other, _secret(other), "rival_"), client, issue_token(user=actor)[0])
-        assert made.still_serves()
+        made.is_served()
         return made
 
     def send(self, attack: Attack, token: str | None = None) -> Any:
@@ -100,13 +100,11 @@ class Target:
         text = "" if body is None else body if isinstance(body, str) else json.dumps(body)
         return re.sub(r"@(\w+)@", lambda found: self.ids.get(found[1], found[0]), text).encode()
 
-    def still_serves(self) -> bool:
-        """Tell whether the next request is served as if nothing had been."""
+    def is_served(self) -> None:
+        """Hold that the next request is served as if nothing had been."""
         answer = self.send(Attack("after", "200", {"query": ME}))
-        found: bool = answer.status_code == 200 and answer.json()["data"] == {
-            "me": {"id": encode_id("User", self.actor.pk)}
-        }
-        return found
+        assert answer.status_code == 200, answer.content
+        assert answer.json()["data"] == {"me": {"id": encode_id("User", self.actor.pk)}}
 
     def points(self) -> int:
         """Return how many points the actor has left."""
@@ -137,7 +135,7 @@ def withstands(target: Target, attack: Attack) -> Any:
     drawn = sum(_actual(part) for part in parts)
     restored = POINTS.rate * (time.monotonic() - started)
     assert 0 <= target.points() <= min(POINTS.capacity, points - drawn + restored + 1)
-    assert target.still_serves()
+    target.is_served()
     return answer
 
 

@@ -133,7 +133,7 @@ def _response(body: Any, status: int, media: str, headers: Mapping[str, str] | N
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 (Django's signature)
-    """Return what a request without the CSRF token gets: with a session, that; without one, that nobody is logged in."""
+    """Return what a request without the CSRF token gets; without a session either, nobody is logged in."""
     if settings.SESSION_COOKIE_NAME not in request.COOKIES:
         return refusal(UnauthenticatedError(UNAUTHENTICATED), answer_type(request) or JSON)
     message = "The CSRF token is missing or wrong: send the page's token in X-CSRFToken, or use a bearer token."
