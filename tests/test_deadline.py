@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import StringIO
 from time import monotonic
 from typing import Any, Final, TypeVar
@@ -17,7 +18,11 @@ from psycopg.errors import QueryCanceled
 from pytest_django import Settings
 
 from apps.accounts.deadline import Deadline, DeadlineExceededError, ran_out_of_time
+from apps.accounts.models import User
+from apps.accounts.roles import Role
+from apps.accounts.tokens import issue_token
 from project.urls import urlpatterns as ours
+from tests import factories
 
 R = TypeVar("R")
 
@@ -171,6 +176,47 @@ def test_the_next_request_on_the_connection_has_all_its_time(slow: str, monkeypa
     process = in_thread(server_process)
     get(slow)
     assert get("/timeout")[:2] == (200, f"500ms 500ms {process}")
+
+
+@pytest.fixture
+def admin() -> User:
+    return factories.user(factories.tenant(), Role.ADMIN)
+
+
+@contextmanager
+def locked(table: str) -> Iterator[None]:
+    """Keep everybody else from reading a table."""
+    with transaction.atomic():
+        run(f"LOCK TABLE {table}")
+        yield
+
+
+@pytest.mark.parametrize(
+    ("table", "document"),
+    [
+        ("assets_site", "{ sites { edges { node { name } } } }"),
+        ("search_word", '{ search(query: "pump") { totalCount } }'),
+    ],
+)
+def test_an_operation_that_takes_too_long_is_told_so_and_goes_through_later(
+    admin: User, table: str, document: str
+) -> None:
+    def ask() -> Any:
+        sent = {"query": document}
+        return Client().post("/graphql", sent, "application/json", headers={"Authorization": f"Bearer {token}"}).json()
+
+    token, _ = issue_token(user=admin)
+    with locked(table):
+        assert in_thread(ask)["errors"][0]["extensions"]["code"] == "QUERY_TOO_COMPLEX"
+    assert "errors" not in in_thread(ask)
+
+
+def test_a_page_of_the_admin_site_is_told_so_too(admin: User) -> None:
+    client = Client()
+    client.force_login(admin)
+    with locked("assets_site"):
+        assert in_thread(lambda: client.get("/admin/assets/site/").status_code) == 503
+    assert in_thread(lambda: client.get("/admin/assets/site/").status_code) == 200
 
 
 def test_a_request_without_a_limit_is_not_limited(settings: Settings) -> None:

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from apps.throttle.limits import Bucket, Standing, Taken, Window, give_back, take
+from apps.throttle.limits import Bucket, Draw, Standing, Taken, Window, give_back, settle, take
 from tests.buckets import Later, age, draws, in_memory, left, wanting
 
 POINTS: Final = Bucket("points", 100, 10)
@@ -59,6 +59,38 @@ def test_what_a_bucket_does_not_hold_is_refused_and_draws_nothing(later: Later, 
         assert 5 <= refused.remaining <= 5 + 10 * SOON
         assert 4.5 - SOON <= refused.retry_after <= 4.5
         assert 9.5 - SOON <= refused.reset_after <= 9.5
+
+
+def test_what_turns_out_to_be_due_is_owed_and_nothing_is_had_until_it_is_restored(later: Later, client_id: str) -> None:
+    assert draws(POINTS, client_id, 40)
+    settle(client_id, [Draw(POINTS, 90)])
+    for wanted in (0, 1):
+        refused = standing(POINTS, client_id, wanted)
+        assert refused.remaining == 0
+        assert 3 + wanted / 10 - SOON <= refused.retry_after <= 3 + wanted / 10
+        assert 13 - SOON <= refused.reset_after <= 13
+    later(client_id, 3.2)
+    assert draws(POINTS, client_id, 1)
+
+
+def test_no_more_is_owed_than_a_bucket_can_hold(later: Later, client_id: str) -> None:
+    settle(client_id, [Draw(POINTS, 100_000)])
+    assert 10 - SOON <= standing(POINTS, client_id, 0).retry_after <= 10
+
+
+def test_who_owes_something_draws_nothing_from_other_limits_either(later: Later, client_id: str) -> None:
+    settle(client_id, [Draw(POINTS, 150)])
+    refused = wanting(client_id, (POINTS, 0), (TIMES, 1))
+    assert not refused.granted
+    assert left(TIMES, client_id) == 3
+
+
+def test_several_limits_are_settled_at_once(later: Later, client_id: str) -> None:
+    other = Bucket("other", 50, 1)
+    assert draws(POINTS, client_id, 60)
+    settle(client_id, [Draw(POINTS, -40), Draw(other, 20)])
+    assert 80 <= left(POINTS, client_id) <= 80 + 10 * SOON
+    assert left(other, client_id) == 30
 
 
 def test_points_are_there_when_it_is_said_and_not_before(later: Later, client_id: str) -> None:
