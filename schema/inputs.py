@@ -15,7 +15,7 @@ from apps.lifecycle.transitions import MAX_ITEMS, Item, OnError
 
 from .enums import enum_of, publish
 from .errors import BadRequestError
-from .reads.global_id import MAX_KEY, decode_id
+from .reads.global_id import decode_id
 from .reads.lookups import NO_KEY
 from .weights import cost
 
@@ -158,7 +158,7 @@ def key_of(model: type[db.Model], text: str) -> int:
         named = decode_id(text)
     except BadRequestError:
         return NO_KEY
-    return named.key if named.type_name == model.__name__ and named.key <= MAX_KEY else NO_KEY
+    return named.key if named.type_name == model.__name__ else NO_KEY
 
 
 def input_values(given: Any) -> Mapping[str, Any]:

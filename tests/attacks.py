@@ -37,7 +37,7 @@ LEAKS: Final = re.compile(
 
 @dataclass(frozen=True)
 class Attack:
-    """A request, and what it must be told: the status and the codes, like `422 BAD_REQUEST`; or one of several, by `|`."""
+    """A request, and what it must be told: status and codes, like `422 BAD_REQUEST`, or one of several by `|`."""
 
     name: str
     told: str

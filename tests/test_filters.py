@@ -117,7 +117,7 @@ def test_a_filter_that_makes_no_sense_is_refused(technician: User, filters: Any,
 
 LONG = {"title": {"inList": ["x"] * 500}}
 DEEP: dict[str, Any] = {"title": {"exact": "x"}}
-for _ in range(16):
+for _ in range(17):
     DEEP = {"AND": DEEP, "title": {"exact": "x"}}
 
 

@@ -36,7 +36,8 @@ class Timeout:
     session: int = -1
     local: int = -1
     scope: object = None
-    """Where `local` holds: the list that Django replaces at each commit and rollback, also to a savepoint."""
+    """Where `local` holds: the list of what is to be done on commit, which Django replaces whenever it connects,
+    commits, or rolls back, also to a savepoint."""
 
     def within(self, connection: Any) -> int:
         """Return what holds for the next statement."""
@@ -63,7 +64,7 @@ class Deadline:
         self._step = seconds / STEPS
         self._end = monotonic() + seconds
         self._tell_again_at = 0.0
-        self._told: tuple[object, object] = (None, None)
+        self._told_in: object = None
 
     def __call__(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
         """Run a statement.
@@ -71,12 +72,7 @@ class Deadline:
         Raises DeadlineExceededError when no time is left.
         """
         connection = context["connection"]
-        raw, scope = self._told
-        if (
-            monotonic() >= self._tell_again_at
-            or connection.connection is not raw
-            or connection.run_on_commit is not scope
-        ):
+        if monotonic() >= self._tell_again_at or connection.run_on_commit is not self._told_in:
             self._tell(connection)
         return execute(sql, params, many, context)
 
@@ -86,7 +82,7 @@ class Deadline:
             raise DeadlineExceededError("The request's time is up.")
         if _limit(connection, math.ceil(round(steps * self._step * MILLISECONDS, 3))):
             self._tell_again_at = self._end - (steps - 1) * self._step
-            self._told = connection.connection, connection.run_on_commit
+            self._told_in = connection.run_on_commit
 
 
 def _limit(connection: Any, milliseconds: int) -> bool:

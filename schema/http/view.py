@@ -10,6 +10,7 @@ import orjson
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 
 from schema.budget import OverBudgetError
@@ -133,8 +134,8 @@ def _response(body: Any, status: int, media: str, headers: Mapping[str, str] | N
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 (Django's signature)
-    """Return what a request without the CSRF token gets; without a session either, nobody is logged in."""
-    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+    """Return what a request without the CSRF token gets; one for data that has no session either is nobody's."""
+    if request.path == reverse("graphql") and settings.SESSION_COOKIE_NAME not in request.COOKIES:
         return refusal(UnauthenticatedError(UNAUTHENTICATED), answer_type(request) or JSON)
     message = "The CSRF token is missing or wrong: send the page's token in X-CSRFToken, or use a bearer token."
     return refusal(ForbiddenError(message), answer_type(request) or JSON)

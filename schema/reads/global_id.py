@@ -31,6 +31,7 @@ def decode_id(text: str) -> GlobalId:
         type_name, _, key = b64decode(text, validate=True).decode("ascii").partition(":")
     except (binascii.Error, UnicodeError, ValueError):
         type_name, key = "", ""
-    if not (type_name.isidentifier() and key.isascii() and key.isdigit() and len(key) <= len(str(MAX_KEY))):
+    numbered = key.isascii() and key.isdigit() and len(key) <= len(str(MAX_KEY)) and int(key) <= MAX_KEY
+    if not (type_name.isidentifier() and numbered):
         raise BadRequestError(f"{text[:80]!r} is not an id of this API; send one that a query returned.")
     return GlobalId(type_name, int(key))
