@@ -17,10 +17,10 @@ from itertools import count, cycle
 from statistics import median
 from typing import Final
 
-from bench.servers import LIST, graphql, issue_token, measure
+from bench.servers import LIST, graphql, measure
 from bench.serving.contenders import running
 from bench.serving.load import Outcome, load
-from bench.serving.scratch import Environment, manage, scratch
+from bench.serving.scratch import Environment, issue_token, manage, scratch
 
 OURS: Final = "granian WSGI"
 WORK_ORDERS: Final = 5_000

@@ -61,7 +61,7 @@ class Answer:
     status: int = HTTPStatus.OK
     errors: Sequence[GraphQLError] = ()
     ran: bool = False
-    data: Mapping[str, Any] | None = None
+    data: dict[str, Any] | None = None
     requested: int = LEAST
     actual: int = LEAST
     breakdown: Sequence[Line] | None = None

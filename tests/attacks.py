@@ -148,7 +148,7 @@ def told(status: int, parts: Iterable[Mapping[str, Any]]) -> str:
 
 def _parts(answer: Any) -> list[Any]:
     """Return the answers in an answer, which are of GraphQL's form."""
-    assert answer.headers["Content-Type"] in {f"{media}; charset=utf-8" for media in (GRAPHQL, "application/json")}
+    assert answer.headers["Content-Type"].removesuffix("; charset=utf-8") in {GRAPHQL, "application/json"}
     body = answer.json()
     parts = body if isinstance(body, list) else [body]
     for part in parts:

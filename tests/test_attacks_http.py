@@ -89,7 +89,7 @@ BODIES: Final = [
             "a bad operation among good ones": b"[" + QUERY + b",7," + QUERY + b"]",
         },
     ),
-    *bodies(COMPLEX, {"11 operations": b"[" + b",".join([QUERY] * 11) + b"]", "300,000": b"[" + b"7," * 300_000 + b"7]"}),
+    *bodies(COMPLEX, {"11 operations": b"[" + b",".join([QUERY] * 11) + b"]", "many": b"[" + b"7," * 300_000 + b"7]"}),
     *bodies(
         SERVED,
         {
@@ -165,10 +165,9 @@ HEADERS: Final = [
         "Bearer", "Bearer ", "Bearer \x00", "Bearer é", "Bearer a b c", "Basic YTpi", "Bearer " + "a" * 50_000,
         "Bearer null", "Bearer ' OR 1=1 --", "Token x")),
     *(Attack(f"header {name}", SERVED, QUERY, {name: text}) for name, text in {
-        "X-Correlation-ID": "a\"b<script>\x7f", "X-Forwarded-For": "' OR 1=1", "X-Forwarded-Host": "evil.example",
+        "X-Correlation-ID": 'a"b<script>\x7f', "X-Forwarded-For": "' OR 1=1", "X-Forwarded-Host": "evil.example",
         "X-Original-URL": "/admin/", "Cookie": "sessionid=\x00; csrftoken=" + "é" * 500, "If-None-Match": "*",
         "Range": "bytes=0-1", "X-HTTP-Method-Override": "DELETE"}.items()),
-    *(Attack(f"host {host[:20]}", f"400|{MALFORMED}", QUERY, {"Host": host}) for host in ()),
 ]  # fmt: skip
 
 
@@ -295,8 +294,7 @@ def test_a_session_does_nothing_for_another_page(target: Target, attack: Attack)
     target.is_served()
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 405, 406, 413, 415, 422, 429])
-def test_the_attacks_meet_each_status_that_the_draft_knows(status: int) -> None:
-    met = {attack.told.split()[0] for attack in (*BODIES, *HEADERS, *METHODS, *HASHES)} | {"403", "429"}
-    assert str(status) in met
-    assert {code for attack in BODIES for code in attack.told.split()[1:]} < CODES
+def test_the_attacks_meet_each_status_and_no_code_is_unknown() -> None:
+    expected = [attack.told for attack in (*BODIES, *HEADERS, *METHODS, *HASHES)]
+    assert {each.split()[0] for each in expected} == {"200", "400", "401", "405", "406", "413", "415", "422"}
+    assert {code for each in expected for code in each.split()[1:]} == CODES - {"RATE_LIMITED"}

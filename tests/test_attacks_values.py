@@ -112,6 +112,7 @@ IDS: Final = {
         "a negative key": coded("WorkOrder:-1"),
         "a signed key": coded("WorkOrder:+1"),
         "a key of 400 digits": coded("WorkOrder:" + "9" * 400),
+        "a key beyond bigint": coded("WorkOrder:9999999999999999999"),
         "a key that is none": coded("WorkOrder:1e3"),
         "a blank before the key": coded("WorkOrder: 1"),
         "digits of another script": coded("WorkOrder:١٢"),
@@ -132,7 +133,7 @@ IDS: Final = {
         "another tenant's site": "@rival_site@",
         "another tenant's person": "@rival_user@",
         "no row": coded("WorkOrder:999999999"),
-        "no bigint": coded("WorkOrder:9999999999999999999"),
+        "the last key": coded(f"WorkOrder:{2**63 - 1}"),
         "key 0": coded("WorkOrder:0"),
     },
 }

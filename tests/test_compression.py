@@ -5,12 +5,13 @@ import json
 from typing import Final
 
 import pytest
-from django.http import HttpResponse
-from django.test import Client
+from django.http import HttpResponse, JsonResponse
+from django.test import Client, RequestFactory
 
 from apps.accounts.models import Tenant, User
 from apps.accounts.roles import Role
 from apps.accounts.tokens import issue_token
+from project.compression import compression
 from tests import factories
 
 LIST: Final = "{ sites(first: 50) { edges { node { id code name createdAt updatedAt } } } }"
@@ -88,6 +89,13 @@ def test_pages_are_not_compressed(demo: Tenant, address: str) -> None:
     assert response.status_code == 200
     assert len(response.content) > 200
     assert "Content-Encoding" not in response
+
+
+@pytest.mark.parametrize(("address", "encoding"), [("/graphql", "gzip"), ("/admin/autocomplete/", None)])
+def test_nor_is_other_json(address: str, encoding: str | None) -> None:
+    request = RequestFactory().get(address, headers={"Accept-Encoding": "gzip"})
+    answer = compression(lambda _request: JsonResponse({"results": ["pump"] * 100}))(request)
+    assert answer.get("Content-Encoding") == encoding
 
 
 def test_graphiql_is_not_either(demo: Tenant) -> None:

@@ -315,6 +315,7 @@ def test_the_admin_sites_login_page_checks_no_password(client: Client, hashed: l
     assert hashed == []
     assert "_auth_user_id" not in client.session
     assert DEVICE_COOKIE not in answer.cookies
+    assert [client.post("/admin/login/", form).status_code for _ in range(5)] == [302] * 5
 
 
 def test_what_is_no_attempt_does_not_count(ada: User) -> None:
