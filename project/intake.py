@@ -10,6 +10,7 @@ from typing import Any
 Respond = Callable[..., Any]
 Application = Callable[[dict[str, Any], Respond], Iterable[bytes]]
 
+PROBES = {"/healthz", "/readyz"}  # of a server that is only busy, which must not be taken for dead
 LONGEST_BODY = 1 << 20  # bytes; Django refuses a longer one by its declared length, unread
 
 
@@ -26,6 +27,8 @@ def in_turn(application: Application, at_once: int) -> Application:
         if "*" in environ.get("CONTENT_TYPE", ""):
             # A parameter in RFC 2231's form: what we read has none, and Django can't refuse one that it can't decode.
             environ["CONTENT_TYPE"] = ""
+        if environ["PATH_INFO"] in PROBES:
+            return application(environ, respond)
         with turns.turn():
             return application(environ, respond)
 

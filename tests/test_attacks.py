@@ -1,5 +1,6 @@
 """Documents, variables and ids made to hurt: refused in words, at once, and nothing has happened."""
 
+import time
 from typing import Any, Final
 
 import pytest
@@ -211,19 +212,16 @@ DEEP: Final = [
     ),
 ]
 
+NO_INT: Final[tuple[Any, ...]] = (2**31, -(2**31) - 1, 2**63, 10**30, 1.5, "5", True, [1], {})
+SIZES: Final[tuple[Any, ...]] = (0, 1.0, None, 100)
 NUMBERS: Final = [
-    *(asked(f"first {n}", REFUSED, LIST, n=n) for n in (-1, 101, -(2**31))),
-    *(asked(f"first {n}", COMPLEX, LIST, n=n) for n in (5_000, 2**31 - 1)),
-    *(asked(f"first {n!r}", INVALID, LIST, n=n) for n in (2**31, -(2**31) - 1, 2**63, 10**30, 1.5, "5", True, [1], {})),
-    *(asked(f"first {n!r}", SERVED, LIST, n=n) for n in (0, 1.0, None, 100)),
+    *(asked(f"first {size}", REFUSED, LIST, n=size) for size in (-1, 101, -(2**31))),
+    *(asked(f"first {size}", COMPLEX, LIST, n=size) for size in (5_000, 2**31 - 1)),
+    *(asked(f"first {size!r}", SERVED, LIST, n=size) for size in SIZES),
+    *(asked(f"first {value!r}", INVALID, LIST, n=value) for value in NO_INT),
     *(
-        asked(
-            f"version {n}",
-            INVALID,
-            BULK,
-            i={"items": [{"id": "@order@", "version": n}], "action": "SUBMIT"},
-        )
-        for n in (2**31, 10**20, "1", 1.5, None)
+        asked(f"version {value!r}", INVALID, BULK, i={"items": [{"id": "@order@", "version": value}], "action": "HOLD"})
+        for value in (*NO_INT, None)
     ),
     *documents(
         REFUSED,
@@ -271,3 +269,47 @@ REPORTS: Final = [
 @pytest.mark.parametrize("attack", [*FLOODS, *INTROSPECTION, *DEEP, *NUMBERS, *REPORTS], ids=str)
 def test_a_document_made_to_hurt_is_told_so_and_nothing_happens(target: Target, attack: Attack) -> None:
     withstands(target, attack)
+
+
+WORST: Final = {
+    "equal fields": "{ me {" + " id" * 1_900 + "} }",
+    "equal objects": "{ me {" + " tenant{id}" * 490 + "} }",
+    "equal lists": "{ workOrders { edges { node {" + " tasks(first:1){totalCount}" * 190 + "} } } }",
+    "equal objects five deep": "{ assets{edges{node{" + "parent{parent{parent{parent{parent{id}}}}}" * 120 + "}}}}",
+    "a tree of 2^7": "{ assets { edges { node { " + tree(7, 2) + " } } } }",
+    "a tree of 4^4": "{ assets { edges { node { " + tree(4, 4) + " } } } }",
+    "a mesh of fragments": meshed(140, 3),
+    "fragments side by side": "{ me {" + "".join(f" ...F{n}" for n in range(180)) + "} }"
+    + "".join(f" fragment F{n} on User{{id name}}" for n in range(180)),
+    "a chain of fragments": chained(200),
+    "spreads to the power of 40": "{assets{edges{node{...F0}}}} fragment F8 on Asset{id}"
+    + "".join(f"fragment F{n} on Asset{{{f'parent{{...F{n + 1}}}' * 40}}}" for n in range(8)),
+    "misspelt fields": "{ me { " + " ".join(f"emai{n}" for n in range(1_900)) + " } }",
+    "misspelt inputs": "{workOrders(filters:{" + " ".join(f"title{n}:1" for n in range(490)) + "}){totalCount}}",
+    "arguments that differ": "{ workOrders { edges { node { "
+    + " ".join(f"tasks(first: {n}) {{ totalCount }}" for n in range(180)) + " } } } }",
+}  # fmt: skip
+
+
+HARMLESS: Final = f"{{ workOrders(filters: {{ title: {{ inList: {['a'] * 1_800!r} }} }}) {{ totalCount }} }}".replace(
+    "'", '"'
+)
+"""A document as long as those, of which each part is looked at by itself."""
+
+
+@pytest.mark.parametrize("name", WORST)
+def test_no_document_takes_far_more_of_the_processor_than_a_harmless_one_of_its_length(
+    target: Target, name: str
+) -> None:
+    print("RATIO", name, seconds_for(target, WORST[name]), seconds_for(target, HARMLESS))
+    assert seconds_for(target, WORST[name]) < 25 * seconds_for(target, HARMLESS)
+
+
+def seconds_for(target: Target, document: str) -> float:
+    """Return how long the processor works on a document that it has not read, the best of three times."""
+    found = []
+    for number in range(3):
+        started = time.process_time()
+        target.send(Attack("", "", {"query": f"{document} #{number}", "extensions": {"cost": "explain"}}))
+        found.append(time.process_time() - started)
+    return min(found)

@@ -26,6 +26,7 @@ EXPLAIN: Final = {"cost": "explain"}
 
 ORDERS: Final = "edges { node { id site { id } requestedBy { id } } }"
 BAD: Final = 'workOrders(after: "forged") { totalCount }'
+BAD_BELOW: Final = 'assignedWorkOrders(after: "forged") { totalCount }'
 DEAR: Final = "{ workOrders(first: 100) { edges { node { tasks(first: 100) { edges { node { id } } } } } } }"
 CREATE: Final = 'mutation { createSite(input: { code: "HACKED", name: "a" }) { __typename } }'
 
@@ -64,8 +65,8 @@ PRICES: Final = {
     ),
     "a list by two fragments": (
         (
-            "{ ...A ...B } fragment A on Query { workOrders(first: 1) { edges { node { site { id } } } } } fragment B on "
-            "Query { workOrders(first: 1) { edges { node { requestedBy { id } } } } }"
+            "{ ...A ...B } fragment A on Query { workOrders(first: 1) { edges { node { site { id } } } } } fragment B "
+            "on Query { workOrders(first: 1) { edges { node { requestedBy { id } } } } }"
         ),
         5,
         5,
@@ -113,7 +114,7 @@ def test_a_negative_page_takes_nothing_off_the_price(target: Target, size: int) 
     "document",
     [
         f"{{ a: workOrders(first: 100) {{ {ORDERS} }} b: {BAD} }}",
-        f'{{ node(id: "@user@") {{ ... on User {{ a: assignedWorkOrders {{ {ORDERS} }} b: assigned{BAD[0].upper() + BAD[1:]} }} }} }}',
+        f'{{ node(id: "@user@") {{ ... on User {{ a: assignedWorkOrders {{ {ORDERS} }} b: {BAD_BELOW} }} }} }}',
         '{ workOrders(first: 100) { edges { node { id site { id } tasks(after: "forged") { totalCount } } } } }',
     ],
     ids=["beside it", "below null", "inside"],

@@ -52,6 +52,29 @@ def test_clients_that_send_half_a_body_hold_up_nobody(one_at_a_time: int) -> Non
         assert answers(one_at_a_time) == 404
 
 
+def test_a_probe_is_answered_out_of_turn() -> None:
+    asked: list[str] = []
+    application = in_turn(lambda environ, _: asked.append(environ["PATH_INFO"]) or [b"ok"], at_once=0)
+    for path in ("/healthz", "/readyz"):
+        assert application({"PATH_INFO": path}, lambda: None) == [b"ok"]
+    assert asked == ["/healthz", "/readyz"]
+
+
+@pytest.mark.parametrize("size", [0, 3, LONGEST_BODY, LONGEST_BODY + 5])
+def test_a_body_that_comes_in_chunks_gets_a_length(size: int) -> None:
+    environ = {"PATH_INFO": "/", "HTTP_TRANSFER_ENCODING": "Chunked", "wsgi.input": io.BytesIO(b"x" * size)}
+    in_turn(lambda *_: [], at_once=1)(environ, lambda: None)
+    read = min(size, LONGEST_BODY + 1)
+    assert (environ["CONTENT_LENGTH"], len(environ["wsgi.input"].read())) == (str(read), read)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/plain; charset*=nope'en'utf-8"])
+def test_a_media_type_that_django_stumbles_over_is_none(kind: str) -> None:
+    environ = {"PATH_INFO": "/", "CONTENT_TYPE": kind}
+    in_turn(lambda *_: [], at_once=1)(environ, lambda: None)
+    assert environ["CONTENT_TYPE"] == ("" if "*" in kind else kind)
+
+
 def test_a_client_that_hangs_up_amid_its_body_harms_nobody(one_at_a_time: int) -> None:
     half = b"POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\n12345"
     for _ in range(3):

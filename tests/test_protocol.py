@@ -259,6 +259,8 @@ class Broken:
     def read(self, *_: Any) -> bytes:
         raise OSError("gone")
 
+    readline = read
+
 
 def test_a_body_that_ends_before_its_end_is_told_so(send: Send) -> None:
     answer = send({"query": ME}, **{"wsgi.input": Broken()})

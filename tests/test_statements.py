@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import models
+from pytest_django import Settings
 
 from apps.accounts.models import Tenant, User
 from apps.audit.models import AuditEntry
@@ -11,6 +12,12 @@ from tests.graphql import OBJECTS, everything_of, lists_of, statements
 
 ROOT_LISTS = lists_of(OBJECTS["Query"])
 NESTED_LISTS = [(root, nested) for root, kind in ROOT_LISTS.items() for nested in lists_of(kind)]
+
+
+@pytest.fixture(autouse=True)
+def without_limits(settings: Settings) -> None:
+    """Let an operation be as dear and as deep as it likes: what is counted here are statements."""
+    settings.ENABLE_COST_LIMIT, settings.MAX_DEPTH = False, 30
 
 
 @pytest.fixture

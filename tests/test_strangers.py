@@ -8,16 +8,17 @@ from uuid import uuid4
 
 import pytest
 from django.http import HttpRequest, HttpResponse
-from django.test import Client, override_settings
+from django.test import Client, RequestFactory, override_settings
 from django_redis import get_redis_connection
 from pytest_django import Settings
 
 from apps.accounts.models import Tenant, User
 from apps.accounts.roles import Role
 from apps.accounts.tokens import issue_token
+from apps.throttle.limits import Bucket
 from apps.throttle.server import Server
 from project.addresses import client_address
-from project.strangers import DEVICE_COOKIE
+from project.strangers import DEVICE_COOKIE, Purse, Strangers
 from tests import factories
 from tests.test_accounts import CountingHasher
 
@@ -298,6 +299,17 @@ def test_who_is_signed_in_gets_no_device_for_another_account(client: Client, dem
     form = {"username": "bob@demo.example", "password": "wrong"}
     answers = [sign_in(client, "wrong", "bob@demo.example"), client.post("/admin/login/", form)]
     assert [DEVICE_COOKIE in answer.cookies for answer in answers] == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("status", "email", "known"), [(302, EMAIL, True), (302, "bob@demo.example", False), (200, EMAIL, False)]
+)
+def test_only_signing_in_to_the_account_makes_a_device_known(status: int, email: str, known: bool, ada: User) -> None:
+    request = RequestFactory().post("/login/", {"username": email, "password": PASSWORD})
+    request.user = ada
+    request.drawn_to_sign_in = [Purse("somebody", Bucket("test", 1, 1))]  # type: ignore[attr-defined]
+    answer = Strangers(lambda _request: HttpResponse(status=status))(request)
+    assert (DEVICE_COOKIE in answer.cookies) == known
 
 
 def test_who_is_signed_in_guesses_no_more_than_others(client: Client, demo: Tenant, ada: User) -> None:
