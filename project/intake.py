@@ -27,7 +27,7 @@ def in_turn(application: Application, at_once: int) -> Application:
         if "*" in environ.get("CONTENT_TYPE", ""):
             # A parameter in RFC 2231's form: what we read has none, and Django can't refuse one that it can't decode.
             environ["CONTENT_TYPE"] = ""
-        if environ["PATH_INFO"] in PROBES:
+        if environ.get("PATH_INFO") in PROBES:
             return application(environ, respond)
         with turns.turn():
             return application(environ, respond)
