@@ -136,6 +136,8 @@ SELECTIONS: Final = {
     "{ ...A } fragment A on Query { ...B x: me { ...C } } fragment B on Query { me { ...C } }"
     " fragment C on User { tenant { id } }": 4,
     "{ ... { me { id } } ... on Query { me { id } } }": 1,
+    "{ a: workOrders(first: 3) { ...E } b: workOrders(first: 5) { ...E } c: workOrders { ...E } }"
+    " fragment E on WorkOrderConnection { edges { node { site { id } } } }": 122,
     """{ node(id: "x") {
         ... on WorkOrder { asset { id } } ... on Task { asset { id } workOrder { id } } ... on Entity { version }
     } }""": 3,
@@ -395,6 +397,12 @@ def test_what_was_spent_is_at_least_a_point_and_at_most_the_price(
     document: str, data: dict[str, Any] | None, points: int
 ) -> None:
     assert priced(document, bulk(7) if "Bulk" in document else {}).spent(data) == points
+
+
+def test_of_a_list_that_counts_once_the_dearest_item_counts() -> None:
+    (owner,) = priced("{ me { assignedTasks(first: 9) { edges { cursor } } } }").fields
+    assert owner.spent([{"assignedTasks": {"edges": [{}] * count}} for count in (1, 4, 2)]) == 1 + 2 + 4
+    assert owner.spent([]) == 1
 
 
 # Line by line.
