@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import Client, override_settings
+from pytest_django import Settings
 
 from apps.accounts.models import Tenant, User
 from apps.accounts.roles import Role
@@ -62,6 +63,12 @@ def emptied_between_tests() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DatabaseOperations, "sql_flush", with_leave)
         yield
+
+
+@pytest.fixture
+def without_cost_limit(settings: Settings) -> None:
+    """Let an operation cost and nest what it likes, where more is looked at than clients may ask for."""
+    settings.ENABLE_COST_LIMIT, settings.MAX_DEPTH = False, 30
 
 
 @pytest.fixture

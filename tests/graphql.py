@@ -9,6 +9,7 @@ from graphql import GraphQLInterfaceType, GraphQLObjectType, get_named_type
 
 from apps.accounts.models import User
 from apps.accounts.tenancy import tenant_scope
+from schema.budget import OverBudgetError
 from schema.operation import Answer, Asked, answer_all
 from schema.root import schema
 
@@ -20,7 +21,10 @@ def execute(actor: User, document: str, **variables: Any) -> Answer:
     request = HttpRequest()
     request.user = actor
     with tenant_scope(actor.tenant_id):
-        answers, _ = answer_all(request, [Asked(document, variables=variables)])
+        try:
+            answers, _ = answer_all(request, [Asked(document, variables=variables)])
+        except OverBudgetError as error:
+            return Answer(errors=[error.told])
     return answers[0]
 
 

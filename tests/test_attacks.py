@@ -70,6 +70,11 @@ def nested(depth: int, *names: str, leaf: Any = None) -> Any:
     return value
 
 
+def ors(depth: int, each: dict[str, Any]) -> dict[str, Any]:
+    """Return a filter with the same condition at each depth."""
+    return {**each, "OR": ors(depth - 1, each)} if depth else each
+
+
 FLOODS: Final = [
     *documents(
         COMPLEX,
@@ -202,6 +207,7 @@ DEEP: Final = [
     asked("filters 60 deep", TOO_MUCH, COUNT, f=nested(60, "AND", leaf={"title": {"exact": "a"}})),
     asked("lists 200 deep", INVALID, NODE, id=nested(200, "a")),
     asked("50,000 texts", TOO_MUCH, COUNT, f={"title": {"inList": ["a"] * 50_000}}),
+    asked("a list of 1,000 in each OR", TOO_MUCH, COUNT, f=ors(30, {"title": {"inList": ["a"] * 1_000}})),
     asked("a relation 30 deep", SERVED, COUNT, f={"asset": nested(30, "parent", leaf={"name": {"iContains": "a"}})}),
     *bodies(
         MALFORMED,
@@ -305,14 +311,13 @@ UNREAD: Final = count()
 def test_no_document_takes_far_more_of_the_processor_than_a_harmless_one_of_its_length(
     target: Target, name: str
 ) -> None:
-    print("RATIO", name, seconds_for(target, WORST[name]), seconds_for(target, HARMLESS))
     assert seconds_for(target, WORST[name]) < 25 * seconds_for(target, HARMLESS)
 
 
 def seconds_for(target: Target, document: str) -> float:
-    """Return how long the processor works on a document that it has not read, the best of three times."""
+    """Return how long the processor works on a document that it has not read, the better of two times."""
     found = []
-    for _ in range(3):
+    for _ in range(2):
         started = time.process_time()
         target.send(Attack("", "", {"query": f"{document} #{next(UNREAD)}", "extensions": {"cost": "explain"}}))
         found.append(time.process_time() - started)

@@ -336,7 +336,7 @@ def test_each_document_of_our_clients_can_be_paid_at_its_largest_page() -> None:
 def test_each_example_in_graphiql_can_be_paid(example: Any) -> None:
     points = {
         "Me": 2, "DueFirst": 42, "NextPage": 7, "Sites": 167, "Tasks": 36, "Workflow": 3, "CreateWorkOrder": 21,
-        "Search": 20,
+        "Search": 20, "Budget": 8,
     }  # fmt: skip
     assert total(example.query, **(example.variables or {})) == points[example.name]
 

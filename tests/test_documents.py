@@ -13,8 +13,7 @@ from apps.accounts.models import User
 from apps.accounts.tenancy import tenant_scope
 from schema.documents import document
 from schema.documents.document import CACHE_CHARACTERS, LEAST_CHARACTERS, MAX_ERRORS, MAX_PRICES, SIZING, Document, read
-from schema.errors import QueryTooComplexError
-from schema.operation import Answer, Asked, answer_all
+from schema.operation import Asked, answer_all
 from schema.weights import weight_of
 from tests.graphql import OBJECTS, execute, refusal
 from tests.test_cost import GRAPHQL, NODES, VARIABLE
@@ -428,8 +427,3 @@ def test_what_a_refusal_keeps_holds_no_traceback() -> None:
     for text in ("{", "{ nothing }", listed(2001), deep(13)):
         one: Any = read(GRAPHQL, text)
         assert [(error.__traceback__, error.__context__) for error in one.errors] == [(None, None)]
-
-
-def test_a_refusal_of_size_says_so_by_its_status() -> None:
-    assert QueryTooComplexError.status == 422
-    assert Answer().status == 200

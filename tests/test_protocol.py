@@ -166,6 +166,20 @@ def test_nobody_is_told_anything_but_to_log_in() -> None:
         assert sorted(answer.json()) == ["errors"]
 
 
+@pytest.mark.django_db
+def test_whom_no_cookie_makes_known_is_told_to_log_in_not_to_send_a_csrf_token(technician: User) -> None:
+    client = Client(enforce_csrf_checks=True)
+    stranger = client.post("/graphql", json.dumps({"query": CREATE}), content_type=JSON)
+    assert (stranger.status_code, codes(stranger)) == (401, ["UNAUTHENTICATED"])
+    client.force_login(technician)
+    for accept in (GRAPHQL, JSON):
+        headers = {"Accept": accept}
+        known = client.post("/graphql", json.dumps({"query": CREATE}), content_type=JSON, headers=headers)
+        assert (known.status_code, codes(known), "data" in known.json()) == (403, ["BAD_REQUEST"], False)
+        assert known.headers["Content-Type"] == f"{accept}; charset=utf-8"
+    assert WorkOrder.unscoped.count() == 0
+
+
 # Media types.
 
 

@@ -31,6 +31,8 @@ from tests.graphql import OBJECTS, Data, data, refusal, statements
 from tests.test_schema import OPERATIONS
 from tests.writing import MAKE, gid
 
+pytestmark = pytest.mark.usefixtures("without_cost_limit")
+
 SEARCH: Final = """
 query Search($query: String!, $kinds: [SearchKind!], $first: Int, $after: String) {
   search(query: $query, kinds: $kinds, first: $first, after: $after) {

@@ -2,7 +2,6 @@
 
 import pytest
 from django.db import models
-from pytest_django import Settings
 
 from apps.accounts.models import Tenant, User
 from apps.audit.models import AuditEntry
@@ -10,14 +9,10 @@ from schema.reads.global_id import encode_id
 from tests import factories
 from tests.graphql import OBJECTS, everything_of, lists_of, statements
 
+pytestmark = pytest.mark.usefixtures("without_cost_limit")
+
 ROOT_LISTS = lists_of(OBJECTS["Query"])
 NESTED_LISTS = [(root, nested) for root, kind in ROOT_LISTS.items() for nested in lists_of(kind)]
-
-
-@pytest.fixture(autouse=True)
-def without_limits(settings: Settings) -> None:
-    """Let an operation be as dear and as deep as it likes: what is counted here are statements."""
-    settings.ENABLE_COST_LIMIT, settings.MAX_DEPTH = False, 30
 
 
 @pytest.fixture

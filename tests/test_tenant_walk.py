@@ -17,6 +17,8 @@ from schema.root import schema
 from tests import factories
 from tests.graphql import OBJECTS, data, everything_of, lists_of
 
+pytestmark = pytest.mark.usefixtures("without_cost_limit")
+
 SECRET = "OnlyDemoMayReadThis"
 ROOT_LISTS = lists_of(OBJECTS["Query"])
 NODE_TYPES = [name for name, kind in OBJECTS.items() if any(interface.name == "Node" for interface in kind.interfaces)]
