@@ -1,9 +1,9 @@
 """What the price and the limits add to a request, and whether each client gets its budget.
 
-Run `python -m bench.limiter [--seconds 3] [--rounds 5] [--budget-seconds 30]` (Linux). Four questions, each by turns on
-one machine: what reading and pricing a document costs, the first time and again; how many draws a second there are
-beside the bare script, for one client and for a thousand; what CPU time a list of 50 takes with the limits and without
-them; what clients get who ask for several times their budget, from two workers.
+Run `python -m bench.limiter [--requests 300] [--rounds 5] [--budget-seconds 30]` (Linux). Four questions, each by
+turns on one machine: what reading and pricing a document costs, the first time and again; how many draws a second there
+are beside the bare script, for one client and for a thousand; what CPU time a list of 50 takes with the limits and
+without them; what clients get who ask for several times their budget, from two workers.
 """
 
 import argparse
@@ -11,15 +11,13 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
 from itertools import count, cycle
 from statistics import median
 from typing import Final
 
-from bench.servers import LIST, graphql, measure
+from bench.servers import LIST, graphql
 from bench.serving.contenders import running
-from bench.serving.load import Outcome, load
+from bench.serving.load import HOST, OK, Outcome, load
 from bench.serving.scratch import Environment, issue_token, manage, scratch
 
 OURS: Final = "granian WSGI"
@@ -37,7 +35,7 @@ RATE: Final = 120
 def main() -> None:
     """Print what was found."""
     parser = argparse.ArgumentParser(description="Measure prices and limits.")
-    parser.add_argument("--seconds", type=float, default=3, help="for each load (%(default)s)")
+    parser.add_argument("--requests", type=int, default=300, help="with the limits, and without (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="of which the medians are told (%(default)s)")
     parser.add_argument("--budget-seconds", type=float, default=30, help="for the load of the budgets (%(default)s)")
     options = parser.parse_args()
@@ -45,9 +43,7 @@ def main() -> None:
         os.environ.update(environment)
         documents(options.rounds)
         draws(options.rounds)
-        requests(
-            {**environment, "COST_BUCKET": "1000000000", "TIME_BUCKET": "1000000"}, options.rounds, options.seconds
-        )
+        requests(environment, options.requests)
         budgets(environment, options.budget_seconds)
 
 
@@ -120,19 +116,31 @@ def per_call(call: Callable[[], object], seconds: float = 0.3) -> tuple[float, f
     return (time.process_time() - cpu) / calls, (time.perf_counter() - started) / calls
 
 
-def requests(environment: Environment, rounds: int, seconds: float) -> None:
-    """Print what a list of 50 costs with the limits and without."""
-    asked = graphql(issue_token(environment), LIST, first=50)
-    with ExitStack() as stack:
-        servers = []
-        for name, switch in (("without limits", "0"), ("with limits", "1")):
-            started = running(OURS, {**environment, "ENABLE_COST_LIMIT": switch}, 1, 5)
-            servers.append(replace(stack.enter_context(started), name=name))
-        found = measure(servers, asked, rounds, seconds)
-    first = found["without limits"].cpu
-    print(f"{'a list of 50 over HTTP':52} {'CPU ms':>9} {'ratio':>7} {'a second':>9} {'p50 ms':>7} {'failed':>7}")
-    for name, one in found.items():
-        print(f"  {name:50} {one.cpu:9.3f} {one.cpu / first:7.3f} {one.rate:9.0f} {one.middle:7.2f} {one.failed:7.0f}")
+def requests(environment: Environment, count: int) -> None:
+    """Print what a list of 50 costs with the limits and without: in one process, request by request by turns."""
+    from django.conf import settings  # noqa: PLC0415
+    from django.test import Client  # noqa: PLC0415
+
+    from apps.throttle.limits import Bucket  # noqa: PLC0415
+    from schema import budget  # noqa: PLC0415
+
+    budget.POINTS = Bucket("points", 10**9, 500.0)  # type: ignore[misc]
+    budget.TIME = Bucket("time", 10**9, 1000.0)  # type: ignore[misc]
+    client, headers = Client(SERVER_NAME=HOST), {"Authorization": f"Bearer {issue_token(environment)}"}
+    body = {"query": LIST, "variables": {"first": 50}}
+    found: dict[str, list[tuple[float, float]]] = {"without limits": [], "with limits": []}
+    for _ in range(count):
+        for name, times in found.items():
+            settings.ENABLE_COST_LIMIT = name == "with limits"
+            cpu, started = time.process_time(), time.perf_counter()
+            answer = client.post("/graphql", body, content_type="application/json", headers=headers)
+            times.append((time.process_time() - cpu, time.perf_counter() - started))
+            assert answer.status_code == OK, answer.content
+    print(f"{'a list of 50, all of the request in one process':52} {'CPU ms':>9} {'ratio':>7} {'ms':>9}")
+    first = median(cpu for cpu, _ in found["without limits"])
+    for name, times in found.items():
+        cpu, wall = median(cpu for cpu, _ in times), median(wall for _, wall in times)
+        print(f"  {name:50} {cpu * 1e3:9.3f} {cpu / first:7.3f} {wall * 1e3:9.3f}")
 
 
 def budgets(environment: Environment, seconds: float) -> None:

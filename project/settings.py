@@ -248,7 +248,10 @@ AUDIT_LOG_HANDLER = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"correlation": {"()": "apps.accounts.logs.CorrelationFilter"}},
+    "filters": {
+        "correlation": {"()": "apps.accounts.logs.CorrelationFilter"},
+        "unlimited": {"()": "apps.accounts.logs.UnlimitedFilter"},
+    },
     "formatters": {
         "line": {"format": "{asctime} {levelname} [{correlation_id}] {name}: {message}", "style": "{"},
         "json": {
@@ -269,6 +272,7 @@ LOGGING = {
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
+        "django.request": {"filters": ["unlimited"]},
         "workgraph.audit": {"handlers": ["audit"] if AUDIT_LOG else [], "level": "INFO", "propagate": False},
     },
 }

@@ -52,6 +52,7 @@ from apps.lifecycle.errors import RefusedError
 from apps.lifecycle.transitions import Item, OnError
 from apps.search.models import Synonym
 from apps.tasks.models import Task
+from apps.throttle.limits import Bucket
 from apps.work_orders.models import WorkOrder
 from schema.reads.global_id import encode_id
 from tests import factories
@@ -939,6 +940,16 @@ def test_the_line_of_a_refused_request_carries_its_correlation_id(client: Client
     client.get(path, headers={"X-Correlation-ID": "phone-7.0042"})
     (line,) = [line for line in console.getvalue().splitlines() if " django.request: " in line]
     assert "[phone-7.0042]" in line
+
+
+def test_a_request_over_a_limit_leaves_no_line(
+    client: Client, console: StringIO, monkeypatch: pytest.MonkeyPatch, technician: User
+) -> None:
+    monkeypatch.setattr("schema.budget.POINTS", Bucket("none", 1, 0.001))
+    client.force_login(technician)
+    statuses = [client.get("/graphql", {"query": "{ me { id } }"}).status_code for _ in range(3)]
+    assert statuses == [200, 429, 429]
+    assert "django.request" not in console.getvalue()
 
 
 def test_a_line_outside_of_any_request_carries_a_dash(console: StringIO) -> None:

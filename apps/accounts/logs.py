@@ -1,6 +1,7 @@
 """What every line of a log carries."""
 
 import logging
+from http import HTTPStatus
 
 from .origin import correlation_id
 
@@ -13,3 +14,11 @@ class CorrelationFilter(logging.Filter):
         request = getattr(record, "request", None)  # Django tells of refused requests after the last middleware
         record.correlation_id = correlation_id() or getattr(request, "correlation_id", "") or "-"
         return True
+
+
+class UnlimitedFilter(logging.Filter):
+    """Drops the lines of requests that were over a limit: who sends too many is not to fill the log with them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether to keep a line."""
+        return getattr(record, "status_code", None) != HTTPStatus.TOO_MANY_REQUESTS
