@@ -169,7 +169,8 @@ class _Pricing:
         if name == TYPENAME:
             return None
         if name in INTROSPECTION:
-            return Priced.of(key, ceil(self._introspection().points(name, group)), None, ())
+            points = Introspection(self._schema, self._below).points(name, group)
+            return Priced.of(key, ceil(points), None, ())
         place = (parent.name, key, sized.get(name), *(id(each.node) for each in group))
         if place not in self._known:
             priced = self._declared(parent, key, group, sized)
@@ -205,9 +206,6 @@ class _Pricing:
             return get_argument_values(sizing, node, self._variables)
         except GraphQLError:
             return {}  # execution meets the same error, and the field brings nothing
-
-    def _introspection(self) -> Introspection:
-        return Introspection(self._schema, self._below)
 
 
 def _total(fields: Iterable[Priced]) -> int:

@@ -16,7 +16,6 @@ more, the log has the rest.
 
 import logging
 from http import HTTPStatus
-from textwrap import shorten
 from typing import Any, ClassVar, Final
 
 from django.conf import settings
@@ -108,7 +107,7 @@ def published(error: GraphQLError) -> GraphQLError:
     if isinstance(error, RequestError) or isinstance(original, RequestError):
         return error
     if original is None or isinstance(original, GraphQLError):
-        return _told(error, BadRequestError.code, shorten(error.message, MAX_MESSAGE, placeholder=" ..."))
+        return _told(error, BadRequestError.code, error.message[:MAX_MESSAGE])
     if ran_out_of_time(original):
         return _told(error, QueryTooComplexError.code, too_slow())
     logger.error("A resolver failed", exc_info=original)
