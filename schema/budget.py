@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil, inf
+from time import monotonic
 from typing import Any, Final
 
 import strawberry
@@ -16,16 +17,20 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.accounts.models import User
-from apps.throttle.limits import Bucket, Draw, LimitsUnavailableError, Standing, Taken, Window, settle, take
+from apps.throttle.limits import Bucket, Draw, Limit, LimitsUnavailableError, Standing, Taken, Window, settle, take
 
 from .context import Context
-from .cost import Line
+from .cost import LEAST, Line
 from .errors import QueryTooComplexError, RateLimitedError, RequestError
 
 MILLISECONDS: Final = 1000
 POINTS: Final = Bucket("points", settings.COST_BUCKET, settings.COST_RESTORE_RATE)
 TIME: Final = Bucket("time", settings.TIME_BUCKET * MILLISECONDS, settings.TIME_RESTORE_RATE * MILLISECONDS)
 """In milliseconds."""
+
+MAX_DEBTORS: Final = 10_000
+_debtors: Final[dict[str, float]] = {}
+"""Until when those wait who were found to owe time, by this process's clock."""
 
 SEARCHES: Final = Window("search", settings.SEARCH_RATE_LIMIT, settings.SEARCH_RATE_SECONDS)
 
@@ -119,6 +124,14 @@ def client_of(actor: User) -> str:
     return f"{actor.tenant_id}:{actor.pk}"
 
 
+def refuse_debtor(actor: User) -> None:
+    """Raise OverBudgetError if an actor is known to owe time: to find out what they ask for would take more of it."""
+    client = client_of(actor)
+    wait = _debtors.get(client, 0.0) - monotonic()
+    if wait > 0 and settings.ENABLE_COST_LIMIT:
+        raise OverBudgetError(Charge(client, 0, ()), LEAST, _too_soon(TIME, LEAST, 0, wait))
+
+
 def charge(actor: User, points: int, searches: int) -> Charge:
     """Draw what a request costs from its actor's limits; nothing looks how they stand.
 
@@ -137,6 +150,7 @@ def charge(actor: User, points: int, searches: int) -> Charge:
         unknown = RateLimitedError("What you may spend can't be looked up just now. Try again.", error.retry_after)
         raise OverBudgetError(Charge(client, 0, ()), points, unknown) from error
     if not taken.granted:
+        _remember(client, taken)
         raise _refusal(Charge(client, 0, taken.standings), taken, points, searches)
     return Charge(client, points, taken.standings)
 
@@ -147,14 +161,26 @@ def _refusal(charge: Charge, taken: Taken, points: int, searches: int) -> OverBu
         wanted = f"{points} points" if blocking.limit is POINTS else f"{searches} searches"
         never = QueryTooComplexError(f"This takes {wanted}, more than you can ever have at once; ask in parts.")
         return OverBudgetError(charge, points, never)
+    later = _too_soon(blocking.limit, points, blocking.remaining, blocking.retry_after)
+    return OverBudgetError(charge, points, later)
+
+
+def _too_soon(limit: Limit, points: int, remaining: int, wait: float) -> RateLimitedError:
     why = {
-        POINTS: f"This takes {points} points and you have {blocking.remaining}; {settings.COST_RESTORE_RATE} are "
-        "restored each second.",
+        POINTS: f"This takes {points} points and you have {remaining}; {settings.COST_RESTORE_RATE} are restored each "
+        "second.",
         TIME: f"Your requests have kept us busy for more than {settings.TIME_BUCKET} s.",
         SEARCHES: f"You may search {SEARCHES.count} in {SEARCHES.seconds:g} seconds at most.",
     }
-    message = f"{why[blocking.limit]} Try again in {ceil(blocking.retry_after)} s."
-    return OverBudgetError(charge, points, RateLimitedError(message, blocking.retry_after))
+    return RateLimitedError(f"{why[limit]} Try again in {ceil(wait)} s.", wait)
+
+
+def _remember(client: str, taken: Taken) -> None:
+    wait = next((each.retry_after for each in taken.standings if each.limit is TIME), 0.0)
+    if wait:
+        if len(_debtors) >= MAX_DEBTORS:
+            _debtors.clear()
+        _debtors[client] = monotonic() + wait
 
 
 def _changed(standing: Standing, changes: Sequence[Draw]) -> Standing:

@@ -106,7 +106,8 @@ def published(error: GraphQLError) -> GraphQLError:
     original = error.original_error
     if isinstance(error, RequestError) or isinstance(original, RequestError):
         return error
-    if original is None or isinstance(original, GraphQLError):
+    if original is None or (isinstance(original, GraphQLError) and (error.path is None or original.nodes)):
+        # One that is raised below a path and points at nothing in the document is about a value of ours.
         return _told(error, BadRequestError.code, error.message[:MAX_MESSAGE])
     if ran_out_of_time(original):
         return _told(error, QueryTooComplexError.code, too_slow())

@@ -15,12 +15,13 @@ from django.http import HttpRequest
 from graphql import GraphQLError, OperationType
 from graphql.execution import ExecutionResult
 
-from .budget import Charge, charge
+from .budget import Charge, OverBudgetError, charge, refuse_debtor
 from .busy import Busy
 from .context import Context
 from .cost import LEAST, Line, Price, price
 from .documents.document import Document, RefusedDocument
 from .documents.finding import find
+from .documents.persisted import keep
 from .errors import (
     InvalidError,
     MethodError,
@@ -92,6 +93,7 @@ class InvalidOperationError(Exception):
 class _Ready:
     """An operation that can run."""
 
+    asked: Asked
     executor: Executor
     price: Price
 
@@ -105,11 +107,16 @@ def answer_all(
     nothing runs but queries. Raises OverBudgetError when they cost more than the actor has: then nothing has run.
     """
     context, busy = Context(request), Busy()
+    refuse_debtor(context.actor)
     with busy.measured():
         prepared = [_prepare(context, each, reading=reading) for each in asked]
     ready = [each.price for each in prepared if isinstance(each, _Ready)]
     points = sum(_drawn(each) for each in prepared)
-    paid = charge(context.actor, points, sum(each.names.count(SEARCH) for each in ready))
+    try:
+        paid = charge(context.actor, points, sum(each.names.count(SEARCH) for each in ready))
+    except OverBudgetError as error:
+        error.charge.settle(0, busy.milliseconds)  # to find out what it costs has taken its time
+        raise
     with busy.measured():
         answers = [each if isinstance(each, Answer) else _run(each, paid) for each in prepared]
     paid.settle(sum(each.actual for each in answers), busy.milliseconds)
@@ -138,7 +145,7 @@ def _prepare(context: Context, asked: Asked | RequestError, *, reading: bool) ->
     except RecursionError:
         deep = QueryTooComplexError("The operation is nested too deep.")
         return Answer(deep.status, [deep])
-    return _judged(asked, _Ready(executor, found))
+    return _judged(_Ready(asked, executor, found))
 
 
 def _executor(document: Document, asked: Asked, context: Context) -> Executor:
@@ -176,10 +183,10 @@ def _price(document: Document, executor: Executor) -> Price:
     return found
 
 
-def _judged(asked: Asked, ready: _Ready) -> _Ready | Answer:
+def _judged(ready: _Ready) -> _Ready | Answer:
     """Return an operation that may run, or what is told instead."""
     total = ready.price.total
-    if asked.explains:
+    if ready.asked.explains:
         return Answer(requested=total, actual=0, breakdown=ready.price.breakdown())
     if settings.ENABLE_COST_LIMIT and total > settings.COST_LIMIT:
         most = settings.COST_LIMIT
@@ -193,6 +200,8 @@ def _run(ready: _Ready, paid: Charge) -> Answer:
     context: Context = ready.executor.context_value
     total = ready.price.total
     context.price, context.charge = total, paid
+    if ready.asked.query is not None and ready.asked.document_name is not None:
+        keep(ready.asked.query, ready.asked.document_name, paid.client)
     try:
         result = ready.executor.execute_operation()
     except Exception:

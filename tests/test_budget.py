@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from apps.accounts.models import Tenant, User
 from apps.accounts.tokens import issue_token
-from apps.throttle.limits import Bucket, Window
+from apps.throttle.limits import Bucket, Standing, Taken, Window
 from apps.throttle.server import Server
 from apps.work_orders.models import WorkOrder
 from schema import budget
@@ -253,6 +253,7 @@ def test_time_is_owed_and_who_owes_waits(
 ) -> None:
     settings.TIME_BUCKET = 1
     monkeypatch.setattr(budget, "TIME", Bucket("time", 1000, 10))
+    monkeypatch.setattr(budget, "_debtors", {})
     monkeypatch.setattr("schema.operation.Busy.milliseconds", property(lambda _: 1500))
     first = send(technician, CREATE)
     assert first.status_code == 200
@@ -263,7 +264,36 @@ def test_time_is_owed_and_who_owes_waits(
     assert 45 < error["extensions"]["retryAfter"] <= 50
     seconds = second.headers["Retry-After"]
     assert error["message"] == f"Your requests have kept us busy for more than 1 s. Try again in {seconds} s."
+    third = send(technician, CREATE)
+    assert (third.status_code, third.json()["errors"][0]["message"]) == (429, error["message"]), "and is not read"
+    assert "extensions" not in third.json()
     assert WorkOrder.unscoped.count() == 1
+
+
+@pytest.mark.parametrize("points", [50, 20_000])
+def test_what_it_takes_to_refuse_a_request_is_owed_too(
+    send: Send, technician: User, monkeypatch: pytest.MonkeyPatch, points: int
+) -> None:
+    monkeypatch.setattr(budget, "POINTS", Bucket("points", points, 0.001))
+    monkeypatch.setattr(budget, "TIME", Bucket("time", 60_000, 0.001))
+    monkeypatch.setattr("schema.operation.Busy.milliseconds", property(lambda _: 1500))
+    dear = [
+        {"query": "{ workOrders(first: 100) { edges { node { tasks(first: 45) { edges { node { id } } } } } } }"}
+    ] * 10
+    for refused in range(1, 4):
+        answer = send(technician, dear)
+        assert {each["errors"][0]["extensions"]["code"] for each in answer.json()} <= {"QUERY_TOO_COMPLEX"}
+        assert f'"time";r={60_000 - refused * 1500};' in answer.headers["RateLimit"]
+
+
+def test_no_more_debtors_are_remembered_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    debtors: dict[str, float] = {}
+    monkeypatch.setattr(budget, "_debtors", debtors)
+    monkeypatch.setattr(budget, "MAX_DEBTORS", 2)
+    owing = Taken(False, (Standing(budget.TIME, 0, 1.0, 2.0),))
+    for client in "abc":
+        budget._remember(client, owing)
+    assert list(debtors) == ["c"]
 
 
 # Batches.

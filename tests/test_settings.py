@@ -143,7 +143,3 @@ def test_plain_http_and_a_trusted_proxy_are_chosen_by_name() -> None:
 def test_redis_may_be_given_in_parts() -> None:
     parts = {"REDIS_HOST": "cache", "REDIS_PASSWORD": "p@ss/word", "REDIS_DB": "3", "REDIS_SSL": "1", "REDIS_URL": ""}
     assert value("s.CACHES['default']['LOCATION']", **parts) == "rediss://:p%40ss%2Fword@cache:6379/3"
-
-
-def test_probes_are_not_sent_to_https() -> None:
-    assert value("s.SECURE_REDIRECT_EXEMPT") == "['^(healthz|readyz)$']"

@@ -182,5 +182,5 @@ def _reading(value: Any) -> Any:
     if isinstance(value, list):
         return "list", len(value)
     if isinstance(value, Mapping):
-        return tuple((name, _reading(inner)) for name, inner in value.items() if isinstance(inner, list | int))
+        return tuple((name, len(inner)) for name, inner in value.items() if isinstance(inner, list))
     return value if value is None or isinstance(value, int) or value is ABSENT else "something"

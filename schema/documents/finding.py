@@ -6,24 +6,21 @@ from graphql import GraphQLSchema
 from schema.errors import ForbiddenError, PersistedQueryNotFoundError
 
 from .document import Document, RefusedDocument, read
-from .persisted import keep, kept
+from .persisted import kept
 from .trusted import trusted
 
 
 def find(schema: GraphQLSchema, text: str | None, name: str | None) -> Document | RefusedDocument:
     """Return the document with this text; without a text, the one that is known by this name.
 
-    A document that comes with both and can run is known by the name from now on. Raises PersistedQueryNotFoundError
-    when the name is not known, and ForbiddenError when only trusted documents are served and this is a text.
+    Raises PersistedQueryNotFoundError when the name is not known, and ForbiddenError when only trusted documents are
+    served and this is a text.
     """
     if text is None:
         return read(schema, _known(name or ""))
     if settings.TRUSTED_DOCUMENTS:
         raise ForbiddenError("This server runs registered documents only; name one by `documentId`.")
-    found = read(schema, text)
-    if name is not None and isinstance(found, Document):
-        keep(text, name)
-    return found
+    return read(schema, text)
 
 
 def _known(name: str) -> str:

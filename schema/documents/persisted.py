@@ -1,10 +1,11 @@
 """Automatic persisted queries, by Apollo's protocol: a client sends a document's hash, and its text once.
 
-Any document that can run may be kept, by its own hash, so what is kept is nobody's secret and nobody's choice. Redis
+Any document that has run may be kept, by its own hash, so what is kept is nobody's secret and nobody's choice. Redis
 holds the texts for all processes; while it is away a client sends its text again.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha256
 from re import compile as regex
 from typing import Any, Final
@@ -12,11 +13,14 @@ from typing import Any, Final
 from django.conf import settings
 from django.core.cache import cache
 
+from apps.throttle.limits import Draw, LimitsUnavailableError, Window, take
 from apps.throttle.server import server
 from schema.errors import BadRequestError
 
 HASH: Final = regex("[0-9a-f]{64}")
 VERSION: Final = 1
+REGISTRATIONS: Final = Window("registrations", 500, 3600)
+"""So many documents a client may register in an hour: each may take 16 KB of Redis for a week."""
 
 
 def hash_sent(text: str | None, extensions: Mapping[str, Any] | None) -> str | None:
@@ -37,8 +41,14 @@ def hash_sent(text: str | None, extensions: Mapping[str, Any] | None) -> str | N
     return name
 
 
-def keep(text: str, name: str) -> None:
-    """Keep a document that can run by its hash."""
+def keep(text: str, name: str, client: str) -> None:
+    """Keep a document that a client has run by its hash; more than it may register are sent whole each time."""
+    with suppress(LimitsUnavailableError):
+        if take(client, [Draw(REGISTRATIONS, 1)]).granted:
+            _keep(text, name)
+
+
+def _keep(text: str, name: str) -> None:
     server.attempt(lambda: cache.set(_key(name), text, settings.PERSISTED_QUERY_SECONDS), otherwise=None)
 
 
