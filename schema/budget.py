@@ -29,8 +29,8 @@ TIME: Final = Bucket("time", settings.TIME_BUCKET * MILLISECONDS, settings.TIME_
 """In milliseconds."""
 
 MAX_DEBTORS: Final = 10_000
-_debtors: Final[dict[str, float]] = {}
-"""Until when those wait who were found to owe time, by this process's clock."""
+_debtors: Final[dict[str, tuple[float, Sequence[Standing]]]] = {}
+"""Until when those wait who were found to owe time, by this process's clock, and how their limits stood then."""
 
 SEARCHES: Final = Window("search", settings.SEARCH_RATE_LIMIT, settings.SEARCH_RATE_SECONDS)
 
@@ -127,9 +127,10 @@ def client_of(actor: User) -> str:
 def refuse_debtor(actor: User) -> None:
     """Raise OverBudgetError if an actor is known to owe time: to find out what they ask for would take more of it."""
     client = client_of(actor)
-    wait = _debtors.get(client, 0.0) - monotonic()
+    until, standings = _debtors.get(client, (0.0, ()))
+    wait = until - monotonic()
     if wait > 0 and settings.ENABLE_COST_LIMIT:
-        raise OverBudgetError(Charge(client, 0, ()), LEAST, _too_soon(TIME, LEAST, 0, wait))
+        raise OverBudgetError(Charge(client, 0, standings), LEAST, _too_soon(TIME, LEAST, 0, wait))
 
 
 def charge(actor: User, points: int, searches: int) -> Charge:
@@ -180,7 +181,7 @@ def _remember(client: str, taken: Taken) -> None:
     if wait:
         if len(_debtors) >= MAX_DEBTORS:
             _debtors.clear()
-        _debtors[client] = monotonic() + wait
+        _debtors[client] = monotonic() + wait, taken.standings
 
 
 def _changed(standing: Standing, changes: Sequence[Draw]) -> Standing:

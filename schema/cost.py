@@ -90,7 +90,7 @@ class Priced:
             return max(map(self._spent_below, value), default=0)  # it counts once
         if not isinstance(value, Mapping):
             return 0
-        # Of what type the value is need not be known: what is asked of another type is not in it.
+        # Of what type the value is, is not known: it counts as the dearest, by the lists that are in it.
         return max((spent(branch, value) for branch in self.branches), default=0)
 
     def dearest(self) -> tuple["Priced", ...]:

@@ -132,7 +132,7 @@ def test_what_does_not_run_is_not_for_nothing(target: Target, body: str) -> None
 
 
 @pytest.mark.parametrize("body", ["{", "{ nope }", "{ me { a: id" + " a: id" * 40 + " } }"])
-def test_without_points_not_even_nonsense_is_looked_at_again(target: Target, body: str) -> None:
+def test_without_points_nonsense_is_told_to_wait_like_sense(target: Target, body: str) -> None:
     give_back(client_of(target.actor), POINTS, -2 * POINTS.capacity)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Target, "is_served", lambda _: None)  # it would have to wait

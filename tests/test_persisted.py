@@ -1,6 +1,7 @@
 """Documents that are known by a name: Apollo's persisted queries, and those that are registered with the server."""
 
 import json
+import re
 from collections.abc import Callable
 from hashlib import sha256
 from io import StringIO
@@ -325,3 +326,21 @@ def test_the_command_fails_on_what_can_not_run_and_on_a_bad_manifest(settings: S
         checked(settings, folder)
     with pytest.raises(CommandError, match="elsewhere is no folder"):
         checked(settings, f"{folder}/elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [
+        (["query A { me { id } }", "query A { me { name } }"], "The name A is that of 2 operations"),
+        (["{ me { id } }", "{ me { name } }"], "The name (none) is that of 2 operations"),
+        (
+            ["query A { me { ...F } } fragment F on User { id }", "fragment F on User { name }"],
+            "The name F is that of 2 fragments",
+        ),
+    ],
+)
+def test_names_that_are_there_twice_are_refused_and_none_is_lost(tmp_path: Path, texts: list[str], told: str) -> None:
+    for number, text in enumerate(texts):
+        (tmp_path / f"{number}.graphql").write_text(text)
+    with pytest.raises(ManifestError, match=re.escape(told)):
+        registered((str(tmp_path),))

@@ -31,7 +31,8 @@ class Size(NamedTuple):
 
     def beside(self, other: "Size") -> "Size":
         """Return the size of both, side by side in one selection set."""
-        return Size(max(self.depth, other.depth), self.fields + other.fields, min(MOST, self.aliases + other.aliases))
+        fields, aliases = self.fields + other.fields, self.aliases + other.aliases
+        return Size(max(self.depth, other.depth), min(MOST, fields), min(MOST, aliases))
 
 
 def check_limits(document: DocumentNode) -> None:

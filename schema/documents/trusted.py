@@ -6,6 +6,7 @@ folder are read together: each operation, with the fragments that it needs, is a
 (`sha256:...`) and its name.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cache
 from hashlib import sha256
@@ -14,7 +15,15 @@ from typing import Final
 
 import orjson
 from django.conf import settings
-from graphql import DocumentNode, GraphQLError, concat_ast, parse, print_ast, separate_operations
+from graphql import (
+    DocumentNode,
+    ExecutableDefinitionNode,
+    GraphQLError,
+    concat_ast,
+    parse,
+    print_ast,
+    separate_operations,
+)
 
 PREFIX: Final = "sha256:"
 SUFFIXES: Final = (".json", ".graphql")
@@ -69,11 +78,22 @@ def _manifest(file: Path) -> dict[str, str]:
 
 
 def _documents(files: list[Path]) -> Iterator[tuple[str, str]]:
-    for name, document in separate_operations(concat_ast([_parsed(file) for file in files])).items():
+    whole = concat_ast([_parsed(file) for file in files])
+    _check_names(whole)
+    for name, document in separate_operations(whole).items():
         text = print_ast(document)
         yield f"{PREFIX}{sha256(text.encode()).hexdigest()}", text
         if name:
             yield name, text
+
+
+def _check_names(whole: DocumentNode) -> None:
+    """Raise ManifestError when two operations, or two fragments, have one name: one of them would be lost."""
+    found = [each for each in whole.definitions if isinstance(each, ExecutableDefinitionNode)]
+    names = Counter((each.kind.partition("_")[0], each.name.value if each.name else "(none)") for each in found)
+    for (kind, name), count in names.items():
+        if count > 1:
+            raise ManifestError(f"The name {name} is that of {count} {kind}s; give each one of its own.")
 
 
 def _parsed(file: Path) -> DocumentNode:
