@@ -21,8 +21,7 @@ from project.embedded.processes import die_with_parent
 # Some shells export the machine's own name as HOST: nobody asked to serve the network.
 HOST = os.environ.get("HOST", "").removeprefix(socket.gethostname()) or "127.0.0.1"
 PORT = os.environ.get("PORT") or "8000"
-CORES = os.cpu_count() or 1
-WORKERS = os.environ.get("WORKERS") or str(min(CORES, 8))
+WORKERS = os.environ.get("WORKERS") or str(min(os.cpu_count() or 1, 8))
 PORTS = 65536
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not bound
@@ -109,8 +108,7 @@ def say_where() -> None:
 def production_server() -> list[str]:
     """Return the command of the production server."""
     # No more at once than a worker has database connections: none waits for one while it holds up others.
-    at_once = min(settings.DATABASE_POOL_SIZE, 2 * CORES + 1)
-    return ["project.server", HOST, PORT, WORKERS, str(at_once)]
+    return ["project.server", HOST, PORT, WORKERS, str(settings.AT_ONCE)]
 
 
 def development_server() -> list[str]:

@@ -5,6 +5,7 @@ must be secret is made at random and kept under `.local/`. With them nothing is 
 """
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,7 @@ from .addresses import check_network
 
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
 env = Env()
+CORES: Final = os.cpu_count() or 1
 given: Final = validate.Length(min=1, error="It is empty.")
 positive: Final = validate.Range(min=0, min_inclusive=False)
 origin: Final = validate.Regexp(r"https?://[^/?#@*\s]+\Z", error="{input} is no origin, like https://app.example.")
@@ -44,6 +46,7 @@ REDIS_PASSWORD: Final = env.str("REDIS_PASSWORD", "")
 REDIS_DB: Final = env.int("REDIS_DB", 0)
 REDIS_SSL: Final = env.bool("REDIS_SSL", False)
 DATABASE_POOL_SIZE: Final = env.int("DATABASE_POOL_SIZE", 8, validate=validate.Range(min=1))
+AT_ONCE: Final = env.int("AT_ONCE", min(DATABASE_POOL_SIZE, 2 * CORES + 1), validate=validate.Range(min=1))
 EMBEDDED: Final = not DATABASE_URL
 """Whether this is somebody's own machine: demo data, a token in GraphiQL, plain HTTP on the loopback address."""
 

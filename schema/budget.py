@@ -5,7 +5,8 @@ when it has run, so time is owed: who owes some waits until it is restored. A pr
 time it takes, to count a million rows or to read many fragments, keeps what the price can't see in bounds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil, inf
@@ -22,6 +23,7 @@ from apps.throttle.limits import Bucket, Draw, Limit, LimitsUnavailableError, St
 from .context import Context
 from .cost import LEAST, Line
 from .errors import QueryTooComplexError, RateLimitedError, RequestError
+from .running import SLOW, Running, TooManyRunningError
 
 MILLISECONDS: Final = 1000
 POINTS: Final = Bucket("points", settings.COST_BUCKET, settings.COST_RESTORE_RATE)
@@ -31,6 +33,8 @@ TIME: Final = Bucket("time", settings.TIME_BUCKET * MILLISECONDS, settings.TIME_
 MAX_DEBTORS: Final = 10_000
 _debtors: Final[dict[str, tuple[float, Sequence[Standing]]]] = {}
 """Until when those wait who were found to owe time, by this process's clock, and how their limits stood then."""
+
+_running: Final = Running(settings.AT_ONCE - 1)
 
 SEARCHES: Final = Window("search", settings.SEARCH_RATE_LIMIT, settings.SEARCH_RATE_SECONDS)
 
@@ -124,9 +128,24 @@ def client_of(actor: User) -> str:
     return f"{actor.tenant_id}:{actor.pk}"
 
 
-def refuse_debtor(actor: User) -> None:
-    """Raise OverBudgetError if an actor is known to owe time: to find out what they ask for would take more of it."""
+@contextmanager
+def in_turn(actor: User) -> Iterator[None]:
+    """Let a request of an actor be read and run.
+
+    Raises OverBudgetError for who is known to owe time, for to find out what they ask for would take more of it, and
+    for who has as many slow requests running as may be.
+    """
     client = client_of(actor)
+    _refuse_debtor(client)
+    try:
+        with _running.one(client):
+            yield
+    except TooManyRunningError as error:
+        message = f"You have {settings.AT_ONCE - 1} slow requests running here; wait until one of them is done."
+        raise OverBudgetError(Charge(client, 0, ()), LEAST, RateLimitedError(message, SLOW)) from error
+
+
+def _refuse_debtor(client: str) -> None:
     until, standings = _debtors.get(client, (0.0, ()))
     wait = until - monotonic()
     if wait > 0 and settings.ENABLE_COST_LIMIT:

@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from graphql import GraphQLError, OperationType
 from graphql.execution import ExecutionResult
 
-from .budget import Charge, OverBudgetError, charge, refuse_debtor
+from .budget import Charge, OverBudgetError, charge
 from .busy import Busy
 from .context import Context
 from .cost import LEAST, Line, Price, price
@@ -99,15 +99,15 @@ class _Ready:
 
 
 def answer_all(
-    request: HttpRequest, asked: Sequence[Asked | RequestError], *, reading: bool = False
+    request: HttpRequest, asked: Sequence[Asked | RequestError], busy: Busy, *, reading: bool = False
 ) -> tuple[list[Answer], Charge]:
     """Return what becomes of the operations of a request, in their order, and what they have drawn.
 
-    In place of an operation there may be why there is none; to find that out costs something too. With `reading`
-    nothing runs but queries. Raises OverBudgetError when they cost more than the actor has: then nothing has run.
+    In place of an operation there may be why there is none; to find that out costs something too. What is measured in
+    `busy` is owed. With `reading` nothing runs but queries. Raises OverBudgetError when they cost more than the actor
+    has: then nothing has run.
     """
-    context, busy = Context(request), Busy()
-    refuse_debtor(context.actor)
+    context = Context(request)
     with busy.measured():
         prepared = [_prepare(context, each, reading=reading) for each in asked]
     ready = [each.price for each in prepared if isinstance(each, _Ready)]

@@ -10,6 +10,7 @@ from graphql import GraphQLInterfaceType, GraphQLObjectType, get_named_type
 from apps.accounts.models import User
 from apps.accounts.tenancy import tenant_scope
 from schema.budget import OverBudgetError
+from schema.busy import Busy
 from schema.operation import Answer, Asked, answer_all
 from schema.root import schema
 
@@ -22,7 +23,7 @@ def execute(actor: User, document: str, **variables: Any) -> Answer:
     request.user = actor
     with tenant_scope(actor.tenant_id):
         try:
-            answers, _ = answer_all(request, [Asked(document, variables=variables)])
+            answers, _ = answer_all(request, [Asked(document, variables=variables)], Busy())
         except OverBudgetError as error:
             return Answer(errors=[error.told])
     return answers[0]

@@ -20,6 +20,7 @@ from apps.work_orders.models import WorkOrder
 from schema import budget
 from schema.errors import INTERNAL_MESSAGE
 from schema.reads.render import Executor
+from schema.running import Running
 from tests import factories
 from tests.buckets import closed_port, fresh_server
 
@@ -512,3 +513,18 @@ def test_searches_that_are_too_many_are_told_apart_from_points(
     message = f"You may search 1 in 60 seconds at most. Try again in {waiting} s."
     assert answer.json()["errors"][0]["message"] == message
     assert (code(answer), stands(answer)) == ("RATE_LIMITED", (10, 0, 90))
+
+
+def test_who_has_slow_requests_running_is_told_to_wait(
+    send: Send, technician: User, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    monkeypatch.setattr("schema.running.SLOW", 0.0)
+    limit = Running(1)
+    monkeypatch.setattr(budget, "_running", limit)
+    with limit.one(budget.client_of(technician)):
+        answer = send(technician, CREATE)
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["extensions"]) == (429, {"code": "RATE_LIMITED", "retryAfter": 1.0})
+    assert answer.headers["Retry-After"] == "1"
+    assert WorkOrder.unscoped.count() == 0
+    assert send(technician, CREATE).status_code == 200

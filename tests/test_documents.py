@@ -11,6 +11,7 @@ from pytest_django import Settings
 
 from apps.accounts.models import User
 from apps.accounts.tenancy import tenant_scope
+from schema.busy import Busy
 from schema.documents import document
 from schema.documents.document import CACHE_CHARACTERS, LEAST_CHARACTERS, MAX_ERRORS, MAX_PRICES, SIZING, Document, read
 from schema.operation import Asked, answer_all
@@ -40,7 +41,7 @@ def explain(technician: User) -> Explain:
         request.user = technician
         asked = Asked(text, variables=variables, extensions={"cost": "explain"}, **about)
         with tenant_scope(technician.tenant_id):
-            (answer,), _ = answer_all(request, [asked])
+            (answer,), _ = answer_all(request, [asked], Busy())
         assert (answer.errors, answer.ran) == ((), False)
         return answer.requested
 

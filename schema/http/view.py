@@ -13,7 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 
-from schema.budget import OverBudgetError
+from schema.budget import OverBudgetError, in_turn
+from schema.busy import Busy
 from schema.context import UNAUTHENTICATED, Context
 from schema.errors import (
     BadRequestError,
@@ -72,10 +73,14 @@ def _answer(request: HttpRequest, media: str) -> HttpResponse:
         return graphiql_response(request, token=settings.GRAPHIQL_TOKEN)
     if answer_type(request) is None:
         raise AcceptError(f"Answers come as {GRAPHQL} or {JSON}; accept one of them.")
-    _ = Context(request).actor
-    asked, is_batch = _asked(request)
+    actor, busy = Context(request).actor, Busy()
+    asked: Sequence[Asked | RequestError] = ()
+    is_batch = False
     try:
-        answers, paid = answer_all(request, asked, reading=request.method in READING)
+        with in_turn(actor):
+            with busy.measured():
+                asked, is_batch = _asked(request)
+            answers, paid = answer_all(request, asked, busy, reading=request.method in READING)
     except OverBudgetError as error:
         return _over_budget(error, asked, media, is_batch=is_batch)
     bodies = [answer.body(paid) for answer in answers]
