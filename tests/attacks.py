@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from django.conf import settings
 from django.test import Client
 
 from apps.accounts.models import Tenant, User
@@ -29,7 +30,8 @@ CODES: Final = {"UNAUTHENTICATED", "RATE_LIMITED", "QUERY_TOO_COMPLEX", "BAD_REQ
 
 LEAKS: Final = re.compile(
     r"Traceback|File \"|\.py\b|site-packages|psycopg|django|strawberry|graphql\.|\bSELECT\b|\bFROM \"|relation \""
-    r"|/work/|/home/|object at 0x|<class|[a-z]Error\b|Did you mean (?!'\w+ \{)|<!doctype|" + SECRET,
+    r"|object at 0x|<class|[a-z]Error\b|Did you mean (?!'\w+ \{)|<!doctype|"
+    + "|".join([re.escape(str(settings.BASE_DIR)), SECRET]),
     re.IGNORECASE,
 )
 """What tells of our insides, of the schema's other names, or of another tenant; not `Did you mean 'me { ... }'?`."""
