@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Final
 
 from django.conf import settings
 from graphql import GraphQLError
+from strawberry.exceptions import StrawberryInputCoercionError
 
 from apps.accounts.deadline import ran_out_of_time
 from apps.accounts.origin import correlation_id
@@ -106,13 +107,17 @@ def published(error: GraphQLError) -> GraphQLError:
     original = error.original_error
     if isinstance(error, RequestError) or isinstance(original, RequestError):
         return error
-    if original is None or (isinstance(original, GraphQLError) and (error.path is None or original.nodes)):
-        # One that is raised below a path and points at nothing in the document is about a value of ours.
+    if original is None or (isinstance(original, GraphQLError) and _is_about_the_request(error, original)):
         return _told(error, BadRequestError.code, error.message[:MAX_MESSAGE])
     if ran_out_of_time(original):
         return _told(error, QueryTooComplexError.code, too_slow())
     logger.error("A resolver failed", exc_info=original)
     return _told(error, INTERNAL, INTERNAL_MESSAGE, correlationId=correlation_id())
+
+
+def _is_about_the_request(error: GraphQLError, original: GraphQLError) -> bool:
+    """Tell what a client has sent from a value of ours that can't be answered: that one points at nothing it sent."""
+    return error.path is None or bool(original.nodes) or isinstance(original, StrawberryInputCoercionError)
 
 
 def too_slow() -> str:

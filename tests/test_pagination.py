@@ -17,6 +17,8 @@ from schema.reads.arguments import MAX_PAGE
 from tests import factories
 from tests.graphql import Data, data, refusal, statements
 
+pytestmark = pytest.mark.usefixtures("without_cost_limit")
+
 PAGE = """query (
   $first: Int, $after: String, $last: Int, $before: String, $ordering: [WorkOrderOrder!], $filters: WorkOrderFilter
 ) {
