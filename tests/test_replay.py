@@ -32,6 +32,8 @@ from apps.tasks.models import Task
 from apps.work_orders.models import WorkOrder
 from tests import factories
 
+pytestmark = pytest.mark.usefixtures("without_cost_limit")
+
 MODELS: list[Any] = [WorkOrder, Task, Ticket, AttendanceRecord, Site, Asset]
 WORKFLOWS: list[Any] = [WorkOrder, Task, Ticket, AttendanceRecord]
 ACTIONS = {model: model.machine.action_names for model in WORKFLOWS}

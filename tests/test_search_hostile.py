@@ -17,6 +17,8 @@ from apps.search.words import fold, plain, stem, tokens, words
 from tests import factories
 from tests.test_search_index import SEARCHED, answer, ask, found, key, rows_of_index
 
+pytestmark = pytest.mark.usefixtures("without_cost_limit")
+
 many = settings(
     deadline=None,
     max_examples=25,

@@ -39,6 +39,8 @@ from tests.pages import open_form
 from tests.test_import_work_orders import HEADER, run
 from tests.writing import MAKE, item, refuses
 
+pytestmark = pytest.mark.usefixtures("without_cost_limit")
+
 Kind = type[Entity]
 
 NO_DRIFT: Final = Drift([], [])
