@@ -18,6 +18,7 @@ from pytest_django import Settings
 
 from apps.accounts.models import Tenant, User
 from apps.accounts.tokens import issue_token
+from apps.throttle.limits import Window
 from apps.throttle.server import Server
 from apps.work_orders.models import WorkOrder
 from schema.documents.trusted import ManifestError, registered
@@ -146,6 +147,17 @@ def test_what_is_kept_is_kept_for_so_long(send: Send, technician: User, settings
     send(technician, query=ME, extensions=by_hash(digest(ME)))
     key = caches["default"].make_key(f"persisted:{digest(ME)}")
     assert 90 < get_redis_connection("default").ttl(key) <= 100
+
+
+def test_more_than_a_client_may_register_is_run_and_not_kept(
+    send: Send, technician: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("schema.documents.persisted.REGISTRATIONS", Window("registrations", 1, 60))
+    for text, known in (("{ me { id } } # first", True), ("{ me { id } } # second", False)):
+        cache.delete(f"persisted:{digest(text)}")
+        extensions = {"persistedQuery": {"version": 1, "sha256Hash": digest(text)}}
+        assert send(technician, query=text, extensions=extensions).status_code == 200
+        assert (send(technician, extensions=extensions).status_code == 200) is known
 
 
 def test_while_redis_is_away_a_client_sends_its_text_each_time(
