@@ -80,7 +80,7 @@ class Charge:
 
     def settle(self, actual: int, milliseconds: int) -> None:
         """Give back the points that were drawn and not spent, and owe the time that it took."""
-        spare, self.drawn = max(0, self.drawn - actual), actual
+        spare = max(0, self.drawn - actual)
         changes = [Draw(POINTS, -spare)] * bool(spare) + [Draw(TIME, milliseconds)] * bool(milliseconds)
         if self.points is None or not changes:
             return
@@ -129,8 +129,8 @@ def client_of(actor: User) -> str:
 
 
 @contextmanager
-def in_turn(actor: User) -> Iterator[None]:
-    """Let a request of an actor be read and run.
+def admitted(actor: User) -> Iterator[None]:
+    """Let a request of an actor be read and run inside.
 
     Raises OverBudgetError for who is known to owe time, for to find out what they ask for would take more of it, and
     for who has as many slow requests running as may be.
@@ -141,7 +141,7 @@ def in_turn(actor: User) -> Iterator[None]:
         with _running.one(client):
             yield
     except TooManyRunningError as error:
-        message = f"You have {settings.AT_ONCE - 1} slow requests running here; wait until one of them is done."
+        message = f"You have {_running.most} slow requests running here; wait until one of them is done."
         raise OverBudgetError(Charge(client, 0, ()), LEAST, RateLimitedError(message, SLOW)) from error
 
 

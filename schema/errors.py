@@ -110,7 +110,7 @@ def published(error: GraphQLError) -> GraphQLError:
     if original is None or (isinstance(original, GraphQLError) and _is_about_the_request(error, original)):
         return _told(error, BadRequestError.code, error.message[:MAX_MESSAGE])
     if ran_out_of_time(original):
-        return _told(error, QueryTooComplexError.code, too_slow())
+        return _told(error, QueryTooComplexError.code, _too_slow())
     logger.error("A resolver failed", exc_info=original)
     return _told(error, INTERNAL, INTERNAL_MESSAGE, correlationId=correlation_id())
 
@@ -120,7 +120,7 @@ def _is_about_the_request(error: GraphQLError, original: GraphQLError) -> bool:
     return error.path is None or bool(original.nodes) or isinstance(original, StrawberryInputCoercionError)
 
 
-def too_slow() -> str:
+def _too_slow() -> str:
     """Return what is said of a request that took too long."""
     return f"This took longer than the {settings.REQUEST_SECONDS:g} s that a request may take; ask for less at once."
 

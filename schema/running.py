@@ -23,7 +23,7 @@ class Running:
 
     def __init__(self, most: int) -> None:
         """Let a person run so many at once."""
-        self._most = max(1, most)
+        self.most = max(1, most)
         self._begun: dict[str, list[float]] = {}
         self._changed = Condition()
 
@@ -41,7 +41,7 @@ class Running:
 
     def _enter(self, client: str) -> float:
         with self._changed:
-            while len(mine := self._begun.setdefault(client, [])) >= self._most:
+            while len(mine := self._begun.setdefault(client, [])) >= self.most:
                 rest = max(mine) + SLOW - monotonic()
                 if rest <= 0:
                     raise TooManyRunningError

@@ -8,7 +8,9 @@ from typing import Final
 from django.http import HttpRequest
 from django.http.request import MediaType
 
-GRAPHQL: Final = "application/graphql-response+json"
+from apps.accounts.middleware import GRAPHQL_TYPE
+
+GRAPHQL: Final = GRAPHQL_TYPE
 JSON: Final = "application/json"
 HTML: Final = "text/html"
 ANYTHING: Final = "*/*"

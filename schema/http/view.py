@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 
-from schema.budget import OverBudgetError, in_turn
+from schema.budget import OverBudgetError, admitted
 from schema.busy import Busy
 from schema.context import UNAUTHENTICATED, Context
 from schema.errors import (
@@ -77,7 +77,7 @@ def _answer(request: HttpRequest, media: str) -> HttpResponse:
     asked: Sequence[Asked | RequestError] = ()
     is_batch = False
     try:
-        with in_turn(actor):
+        with admitted(actor):
             with busy.measured():
                 asked, is_batch = _asked(request)
             answers, paid = answer_all(request, asked, busy, reading=request.method in READING)
