@@ -54,9 +54,9 @@ def graphql(request: HttpRequest) -> HttpResponse:
     try:
         return _answer(request, media)
     except RequestError as error:
-        return refusal(error, media)
+        return _refusal(error, media)
     except SuspiciousOperation:
-        return refusal(
+        return _refusal(
             BadRequestError("The request has more parameters, or other ones, than a request may have."), media
         )
     except Exception:
@@ -117,11 +117,8 @@ def _waiting(error: RequestError) -> Mapping[str, str]:
     return {"Retry-After": str(ceil(error.retry_after))} if isinstance(error, RateLimitedError) else {}
 
 
-def refusal(error: RequestError, media: str = JSON) -> HttpResponse:
-    """Return a request error as the whole answer."""
-    headers = dict(_waiting(error))
-    if isinstance(error, UnauthenticatedError):
-        headers["WWW-Authenticate"] = "Bearer"
+def _refusal(error: RequestError, media: str) -> HttpResponse:
+    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, UnauthenticatedError) else None
     return _response({"errors": [error.formatted]}, error.status, media, headers)
 
 
@@ -141,6 +138,6 @@ def _response(body: Any, status: int, media: str, headers: Mapping[str, str] | N
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 (Django's signature)
     """Return what a request without the CSRF token gets; one for data that has no session either is nobody's."""
     if request.path == reverse("graphql") and settings.SESSION_COOKIE_NAME not in request.COOKIES:
-        return refusal(UnauthenticatedError(UNAUTHENTICATED), answer_type(request) or JSON)
+        return _refusal(UnauthenticatedError(UNAUTHENTICATED), answer_type(request) or JSON)
     message = "The CSRF token is missing or wrong: send the page's token in X-CSRFToken, or use a bearer token."
-    return refusal(ForbiddenError(message), answer_type(request) or JSON)
+    return _refusal(ForbiddenError(message), answer_type(request) or JSON)
