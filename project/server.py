@@ -10,9 +10,11 @@ from functools import partial
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 LONGEST_REQUEST = 20  # seconds that a request in hand may take once the server is told to stop
+LONGEST_HEADERS = 1 << 16  # bytes; what is read at once may come on top, twice as many are refused for sure
 THREADS = 64  # of a worker, made as needed: clients that are slow to send hold one each (see project.intake)
 
 
@@ -26,6 +28,7 @@ def main(host: str, port: str, workers: str, at_once: str) -> None:
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,  # a proxy speaks that; HTTP/2 in the clear is only more to attack
         workers=int(workers),
+        http1_settings=HTTP1Settings(max_buffer_size=LONGEST_HEADERS),
         blocking_threads=THREADS,
         websockets=False,
         respawn_failed_workers=True,
