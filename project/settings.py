@@ -73,6 +73,8 @@ SEARCH_CACHE_SECONDS: Final = env.int("SEARCH_CACHE_SECONDS", 300, validate=vali
 ENABLE_SEARCH_RATE_LIMITING: Final = env.bool("ENABLE_SEARCH_RATE_LIMITING", True)
 SEARCH_RATE_LIMIT: Final = env.int("SEARCH_RATE_LIMIT", 20, validate=validate.Range(min=1))
 SEARCH_RATE_SECONDS: Final = env.float("SEARCH_RATE_SECONDS", 10, validate=validate.Range(min=0.001))
+COMPILED_READS: Final = env.bool("COMPILED_READS", True)
+COMPILE_AFTER: Final = env.int("COMPILE_AFTER", 1, validate=validate.Range(min=0))
 ENABLE_COST_LIMIT: Final = env.bool("ENABLE_COST_LIMIT", True)
 COST_LIMIT: Final = env.int("COST_LIMIT", 5_000, validate=validate.Range(min=1))
 COST_BUCKET: Final = env.int("COST_BUCKET", 10_000, validate=validate.Range(min=1))

@@ -44,6 +44,13 @@ def patient_doors() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def compiled_at_once() -> Iterator[None]:
+    """Compile what can be compiled when it is first asked for: a test asks once."""
+    with override_settings(COMPILE_AFTER=0):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def no_audit_log() -> Iterator[None]:
     """Keep the tests' changes out of the audit log; tests of the log make one of their own."""
     logger = logging.getLogger("workgraph.audit")
