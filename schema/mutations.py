@@ -33,7 +33,7 @@ from .inputs import (
 from .lifecycle import action_enum
 from .reads.global_id import GlobalId
 from .reads.lists import fetch_nodes
-from .reads.plan import Selections
+from .reads.plan import Selections, details_of
 from .refusals import ERRORS, MutationError, PermissionDenied, ValidationFailed, publish_refusals
 from .weights import MUTATION, ListSize, cost
 
@@ -189,7 +189,7 @@ def _node(info: Info, entity: Entity, repeated: bool) -> Entity:
     """Return the entity with what is selected of it; for a repeated request, with its fields as the first left them."""
     selections = Selections.of(info._raw_info)
     name = GlobalId(type(entity).__name__, entity.pk)
-    row: Any = fetch_nodes(selections, [selections.details()], [name]).get(name, entity)
+    row: Any = fetch_nodes(selections, [details_of(info._raw_info)], [name]).get(name, entity)
     if repeated:
         _restore(row, entity)
     return row  # type: ignore[no-any-return]

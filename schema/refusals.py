@@ -22,7 +22,7 @@ from .enums import publish
 from .reads.fields import Entity, page_key
 from .reads.global_id import GlobalId
 from .reads.lists import fetch_nodes
-from .reads.plan import Selections
+from .reads.plan import Selections, details_of
 from .weights import ListSize, cost
 
 publish(ErrorCode)
@@ -45,7 +45,7 @@ class NamedNodes:
         key = name.type_name, page_key(raw.field_nodes)
         if key not in self._found:
             selections, alike = Selections.of(raw), [each for each in self._names if each.type_name == name.type_name]
-            self._found[key] = fetch_nodes(selections, [selections.details()], alike)
+            self._found[key] = fetch_nodes(selections, [details_of(raw)], alike)
         return self._found[key].get(name)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 import strawberry
 from graphql import GraphQLObjectType
+from graphql.execution.collect_fields import FieldDetailsList
 from strawberry.utils.str_converters import to_camel_case
 
 from apps.search import services
@@ -22,7 +23,7 @@ from .reads.fields import Entity
 from .reads.global_id import GlobalId
 from .reads.lists import fetch_nodes
 from .reads.pages import PageInfo
-from .reads.plan import Selections
+from .reads.plan import Selections, details_of
 from .reads.render import rendered
 from .weights import cost
 
@@ -105,7 +106,7 @@ class SearchConnection:
     def edges(self, info: strawberry.Info) -> list[SearchEdge]:
         """Return the edges, in the form in which they are answered."""
         selections = Selections.of(info._raw_info)
-        return rendered(selections, _type(selections, SearchEdge), selections.details(), self.found)  # type: ignore[no-any-return]
+        return rendered(selections, _type(selections, SearchEdge), details_of(info._raw_info), self.found)  # type: ignore[no-any-return]
 
 
 def search(
@@ -128,7 +129,7 @@ def search(
     after: Annotated[str | None, strawberry.argument(description="Return what follows this cursor.")] = None,
 ) -> SearchConnection:
     """Return a page of what a query finds among the actor's tenant's entities."""
-    selected = _Selected(Selections.of(info._raw_info))
+    selected = _Selected(Selections.of(info._raw_info), details_of(info._raw_info))
     place, names = None if after is None else _place(after), tuple(sorted({kind.value for kind in kinds or ()}))
     try:
         question = Question(query, names, _size(first), place, selected.highlights)
@@ -147,10 +148,10 @@ def _size(first: int | None) -> int:
 class _Selected:
     """What an operation selects of the results."""
 
-    def __init__(self, selections: Selections) -> None:
+    def __init__(self, selections: Selections, details: FieldDetailsList) -> None:
         self._selections = selections
         connection, edge = (_type(selections, each) for each in (SearchConnection, SearchEdge))
-        edges = [group for name, group in selections.below(connection, selections.details()) if name == "edges"]
+        edges = [group for name, group in selections.below(connection, details) if name == "edges"]
         below = [pair for group in edges for pair in selections.below(edge, group)]
         self.highlights = any(name == "highlights" for name, _ in below)
         self._nodes = [group for name, group in below if name == "node"]
@@ -165,7 +166,7 @@ class _Selected:
 
 
 def _type(selections: Selections, declared: type) -> GraphQLObjectType:
-    found = selections.info.schema.type_map[declared.__name__]
+    found = selections.schema.type_map[declared.__name__]
     assert isinstance(found, GraphQLObjectType)
     return found
 

@@ -1,7 +1,7 @@
 """Statements that PostgreSQL prepares once for each connection, for what is asked again and again."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from django.db import connection
 from psycopg import RawCursor
@@ -11,6 +11,21 @@ from psycopg.types.numeric import Int8
 Row = tuple[Any, ...]
 
 
+class _Sent(NamedTuple):
+    query: bytes
+
+
+class _Cursor(RawCursor[Row]):
+    """Tells Django's log of statements what it sent, which psycopg forgets of a prepared one."""
+
+    def execute(self, query: Any, *about: Any, **options: Any) -> Self:
+        """Execute a statement."""
+        try:
+            return super().execute(query, *about, **options)
+        finally:
+            self._query: Any = _Sent(query.encode())
+
+
 def prepared(sql: str, params: Sequence[Any] = ()) -> list[Row]:
     """Run a statement whose parameters are `$1`, `$2` and so on; return its rows, in PostgreSQL's own types.
 
@@ -18,7 +33,7 @@ def prepared(sql: str, params: Sequence[Any] = ()) -> list[Row]:
     statements. PostgreSQL plans it anew until it has come a few times (`prepare_threshold` in the settings).
     """
     connection.ensure_connection()
-    cursor: RawCursor[Row] = RawCursor(connection.connection)
+    cursor = _Cursor(connection.connection)
     cursor.format = Format.BINARY
     wrapped = connection._prepare_cursor(cursor)  # type: ignore[attr-defined]
     # An integer's own size would make one statement several, by the types of what is sent.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import models
-from graphql import GraphQLObjectType, get_named_type
+from graphql import GraphQLObjectType, GraphQLSchema, get_named_type
 from graphql.execution.collect_fields import FieldDetailsList
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
@@ -17,7 +17,7 @@ from .fetch import Page, among, at, count_nested_rows, count_rows, fetch_nested_
 from .fields import REFERENCES, Node, NodeList, page_key
 from .global_id import GlobalId
 from .pages import EMPTY, Connection, publish_page
-from .plan import NestedList, Plan, Reference, ResolveInfo, Selections
+from .plan import NestedList, Plan, Reference, ResolveInfo, Selections, details_of
 
 PAGES: Final = "_pages"
 """The attribute of a fetched row that holds the pages of the lists nested in it."""
@@ -38,7 +38,7 @@ class Selected:
         """Read the selection of a connection, down to the nodes' fields."""
         edge_type = _named(connection_type, "edges")
         node_type = _named(edge_type, "node")
-        selected = cls(Plan(_model_of(node_type)))
+        selected = cls(Plan(model_of(node_type)))
         for name, group in selections.below(connection_type, details):
             selected.rows |= name in {"edges", "pageInfo"}
             selected.count |= name == "totalCount"
@@ -52,13 +52,12 @@ def resolve_list(root: Any, info: ResolveInfo, declared: NodeList, arguments: di
     """Return a page of a list; one nested in fetched rows was fetched with them."""
     selections = Selections.of(info)
     if declared.column is None:
-        return _fetch_root(selections, declared, arguments)
+        return _fetch_root(selections, info, declared, arguments)
     pages: dict[Any, Connection[Any]] = root.__dict__.setdefault(PAGES, {})
     key = page_key(info.field_nodes)
     if key not in pages:
         # The row came from elsewhere than a plan (the actor, say): its list is fetched for it alone.
-        details, connection_type = selections.details(), _object(info.return_type)
-        _fetch_nested(selections, NestedList("", key, declared, arguments, details, connection_type), [root])
+        _fetch_nested(selections, NestedList("", key, declared, info.parent_type, details_of(info)), [root])
     return pages[key]
 
 
@@ -74,10 +73,10 @@ def fetch_nodes(selections: Selections, groups: Iterable[FieldDetailsList], name
         keys[type_name].add(key)
     found = Found()
     for type_name, wanted in keys.items():
-        node_type = _node_type(selections.info, type_name)
+        node_type = node_type_of(selections.schema, type_name)
         if node_type is None:
             raise BadRequestError(f"There are no objects of the type {type_name!r}; send an id that a query returned.")
-        plan = Plan(_model_of(node_type))
+        plan = Plan(model_of(node_type))
         for details in groups:
             selections.read(plan, node_type, details)
         rows = settle(plan, rows_of(plan).filter(among(wanted)))
@@ -86,8 +85,10 @@ def fetch_nodes(selections: Selections, groups: Iterable[FieldDetailsList], name
     return found
 
 
-def _fetch_root(selections: Selections, declared: NodeList, arguments: dict[str, Any]) -> Connection[Any]:
-    selected = Selected.of(selections, _object(selections.info.return_type), selections.details())
+def _fetch_root(
+    selections: Selections, info: ResolveInfo, declared: NodeList, arguments: dict[str, Any]
+) -> Connection[Any]:
+    selected = Selected.of(selections, _object(info.return_type), details_of(info))
     listing, page = PageArguments(**arguments).listing(selected.plan.model, declared.where), EMPTY
     if selected.rows:
         selected.plan.add_columns(key.path for key in listing.order)
@@ -109,7 +110,8 @@ def _fetch_nested(selections: Selections, nested: NestedList, owners: Sequence[m
     column = nested.field.column
     assert column is not None
     selected = Selected.of(selections, nested.connection_type, nested.details)
-    listing = PageArguments(**nested.arguments).listing(selected.plan.model, nested.field.where)
+    arguments = selections.arguments(nested.parent, nested.details)
+    listing = PageArguments(**arguments).listing(selected.plan.model, nested.field.where)
     counts = count_nested_rows(listing, column, owners) if selected.count else {}
     pages: dict[int, Page] = {}
     if selected.rows:
@@ -124,7 +126,7 @@ def _fetch_nested(selections: Selections, nested: NestedList, owners: Sequence[m
 def _fetch_references(selections: Selections, reference: Reference, owners: Sequence[models.Model]) -> None:
     kind, key = reference.field.kind_column, reference.field.key_column
     named = [GlobalId(getattr(owner, kind), getattr(owner, key)) for owner in owners]
-    known = {name for name in named if _node_type(selections.info, name.type_name) is not None}
+    known = {name for name in named if node_type_of(selections.schema, name.type_name) is not None}
     found = fetch_nodes(selections, [reference.details], known)
     for owner, name in zip(owners, named, strict=True):
         owner.__dict__.setdefault(REFERENCES, {})[reference.key] = found.get(name)
@@ -134,13 +136,15 @@ def _owners(rows: Sequence[models.Model], path: str) -> list[models.Model]:
     return [owner for row in rows if (owner := at(row, path)) is not None]
 
 
-def _node_type(info: ResolveInfo, type_name: str) -> GraphQLObjectType | None:
-    interface: Any = info.schema.type_map[Node.__name__]
-    node_type = info.schema.type_map.get(type_name)
+def node_type_of(schema: GraphQLSchema, type_name: str) -> GraphQLObjectType | None:
+    """Return the type of nodes with this name, if there is one."""
+    interface: Any = schema.type_map[Node.__name__]
+    node_type = schema.type_map.get(type_name)
     return node_type if isinstance(node_type, GraphQLObjectType) and interface in node_type.interfaces else None
 
 
-def _model_of(node_type: GraphQLObjectType) -> type[models.Model]:
+def model_of(node_type: GraphQLObjectType) -> type[models.Model]:
+    """Return the model of a type of nodes."""
     origin: Any = node_type.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].origin
     model: type[models.Model] = origin.__strawberry_django_definition__.model
     return model

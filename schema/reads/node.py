@@ -9,7 +9,7 @@ from schema.errors import BadRequestError
 from .fields import Node
 from .global_id import decode_id
 from .lists import fetch_nodes
-from .plan import Selections
+from .plan import Selections, details_of
 
 MAX_NODES: Final = 100
 Id = Annotated[strawberry.ID, strawberry.argument(description="The object's id.")]
@@ -19,7 +19,7 @@ Ids = Annotated[list[strawberry.ID], strawberry.argument(description=f"The objec
 def node(info: strawberry.Info, id: Id) -> Node | None:  # noqa: A002 (Relay's name)
     """Return the object with this id, or null when there is none that the actor may see."""
     named, selections = decode_id(id), Selections.of(info._raw_info)
-    return fetch_nodes(selections, [selections.details()], [named]).get(named)  # type: ignore[return-value]
+    return fetch_nodes(selections, [details_of(info._raw_info)], [named]).get(named)  # type: ignore[return-value]
 
 
 def nodes(info: strawberry.Info, ids: Ids) -> list[Node | None]:
@@ -27,5 +27,5 @@ def nodes(info: strawberry.Info, ids: Ids) -> list[Node | None]:
     if len(ids) > MAX_NODES:
         raise BadRequestError(f"Ask for {MAX_NODES} objects at most; this asks for {len(ids)}.")
     named, selections = [decode_id(text) for text in ids], Selections.of(info._raw_info)
-    found = fetch_nodes(selections, [selections.details()], named)
+    found = fetch_nodes(selections, [details_of(info._raw_info)], named)
     return [found.get(name) for name in named]  # type: ignore[misc]

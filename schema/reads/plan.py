@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from django.db import models
 from django.db.models.expressions import Combinable
-from graphql import GraphQLObjectType, GraphQLResolveInfo, get_named_type
+from graphql import GraphQLObjectType, GraphQLResolveInfo, GraphQLSchema, OperationDefinitionNode, get_named_type
 from graphql.execution.collect_fields import FieldDetails, FieldDetailsList, FragmentDetails, collect_subfields
 from graphql.execution.values import VariableValues, get_argument_values
 from strawberry import Schema
@@ -44,9 +44,15 @@ class NestedList:
     owner: str
     key: PageKey
     field: NodeList
-    arguments: dict[str, Any]
+    parent: GraphQLObjectType
     details: FieldDetailsList
-    connection_type: GraphQLObjectType
+
+    @property
+    def connection_type(self) -> GraphQLObjectType:
+        """Return the type of the list's pages."""
+        kind = get_named_type(self.parent.fields[self.details[0].node.name.value].type)
+        assert isinstance(kind, GraphQLObjectType)
+        return kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,8 @@ class Plan:
 class Selections:
     """The fields that an operation selects, with fragments and directives applied."""
 
-    info: ResolveInfo
+    schema: GraphQLSchema
+    operation: OperationDefinitionNode
     variables: VariableValues
     fragments: dict[str, FragmentDetails]
 
@@ -94,11 +101,7 @@ class Selections:
     def of(cls, info: ResolveInfo) -> "Selections":
         """Return the selections of the operation that is being executed."""
         fragments = {name: FragmentDetails(fragment) for name, fragment in info.fragments.items()}
-        return cls(info, _variable_values(info), fragments)
-
-    def details(self) -> FieldDetailsList:
-        """Return the field that is being resolved."""
-        return [FieldDetails(node, None) for node in self.info.field_nodes]
+        return cls(info.schema, info.operation, _variable_values(info), fragments)
 
     def below(self, parent: GraphQLObjectType, details: FieldDetailsList) -> Iterator[tuple[str, FieldDetailsList]]:
         """Yield the name of each field selected below these, with its nodes; each alias by itself."""
@@ -108,7 +111,7 @@ class Selections:
     def fields(self, parent: GraphQLObjectType, details: FieldDetailsList) -> Iterable[tuple[str, FieldDetailsList]]:
         """Return the key of each field selected below these in the answer, with its nodes."""
         collected = collect_subfields(
-            self.info.schema, self.fragments, self.variables, self.info.operation, parent, details
+            self.schema, self.fragments, self.variables, self.operation, parent, details
         )
         return collected.grouped_field_set.items()
 
@@ -116,8 +119,12 @@ class Selections:
         """Return the coerced arguments of a field, as its resolver would get them."""
         node = group[0].node
         coerced = get_argument_values(parent.fields[node.name.value], node, self.variables)
-        schema: Schema = self.info.schema._strawberry_schema  # type: ignore[attr-defined]
-        arguments = declaration(parent, node.name.value).arguments
+        return self.converted(parent, node.name.value, coerced)
+
+    def converted(self, parent: GraphQLObjectType, name: str, coerced: dict[str, Any]) -> dict[str, Any]:
+        """Return the coerced arguments of a field as Strawberry's own types."""
+        schema: Schema = self.schema._strawberry_schema  # type: ignore[attr-defined]
+        arguments = declaration(parent, name).arguments
         return convert_arguments(coerced, arguments, schema.schema_converter.scalar_registry, schema.config)
 
     def read(self, plan: Plan, node_type: GraphQLObjectType, details: FieldDetailsList, owner: str = "") -> None:
@@ -131,7 +138,7 @@ class Selections:
     ) -> None:
         declared = declaration(node_type, name)
         if isinstance(declared, NodeList):
-            nested = self._nested_list(node_type, name, group, owner, declared)
+            nested = NestedList(owner, page_key(item.node for item in group), declared, node_type, group)
             plan.lists[owner, nested.key] = nested
         elif isinstance(declared, NodeReference):
             reference = Reference(owner, page_key(item.node for item in group), declared, group)
@@ -145,13 +152,10 @@ class Selections:
         else:
             _read_leaf(plan, declared, owner)
 
-    def _nested_list(
-        self, node_type: GraphQLObjectType, name: str, group: FieldDetailsList, owner: str, declared: Any
-    ) -> NestedList:
-        connection_type = get_named_type(node_type.fields[name].type)
-        assert isinstance(connection_type, GraphQLObjectType)
-        arguments = self.arguments(node_type, group)
-        return NestedList(owner, page_key(item.node for item in group), declared, arguments, group, connection_type)
+
+def details_of(info: ResolveInfo) -> FieldDetailsList:
+    """Return the field that is being resolved."""
+    return [FieldDetails(node, None) for node in info.field_nodes]
 
 
 def declaration(node_type: GraphQLObjectType, name: str) -> StrawberryField:

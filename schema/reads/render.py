@@ -165,7 +165,7 @@ class _Node:
     def __call__(self, source: Any) -> Any:
         render = self._renders.get(type(source))
         if render is None:
-            kind = self._selections.info.schema.type_map[source._meta.object_name]
+            kind = self._selections.schema.type_map[source._meta.object_name]
             assert isinstance(kind, GraphQLObjectType)
             render = self._renders[type(source)] = render_of(self._selections, kind, self._group)
         return render(source)
