@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from django.db import connection
-from psycopg import Cursor
-from psycopg.pq import Format
 from pyroaring import BitMap
+
+from apps.accounts.prepared import prepared
 
 from .asking import Asked, Term
 from .documents import NUMBERED
@@ -36,7 +36,7 @@ UNION SELECT w.id, w.text, w.stem FROM unnest(%(prefixes)s::text[]) AS p (text) 
 among many has hardly any, to the planner's statistics. The keys are the tenant's own.
 """
 
-POSTINGS: Final = "SELECT word_id, weight, numbers FROM search_posting WHERE tenant_id = %s AND word_id = ANY(%s)"
+POSTINGS: Final = "SELECT word_id, weight, numbers FROM search_posting WHERE tenant_id = $1 AND word_id = ANY($2)"
 PENDING: Final = "SELECT id, kind, words FROM search_document WHERE tenant_id = %s AND pending"
 
 
@@ -134,7 +134,7 @@ class Index:
         """Read the postings of these words; of a document that is pending, they tell what is out of date."""
         found: defaultdict[Entry, list[BitMap]] = defaultdict(list)
         names = {key: word for key, word in self._names.items() if word in wanted}
-        for key, weight, numbers in _binary(POSTINGS, tenant_id, list(names)):
+        for key, weight, numbers in prepared(POSTINGS, [tenant_id, list(names)]):
             found[Entry(weight, names[key])].append(BitMap.deserialize(numbers))
         for entry, chunks in found.items():
             self._postings[entry] |= BitMap.union(*chunks) - pending
@@ -143,16 +143,6 @@ class Index:
 def _kept(weighted: str, wanted: set[str]) -> list[Entry]:
     """Return the entries that a document's word is listed under, as far as they are wanted."""
     return [entry for entry in entries_of(weighted) if entry.word in wanted]
-
-
-def _binary(statement: str, *values: Any) -> list[Any]:
-    """Run a statement and return its rows, sent as they are stored: as text, each byte would come as two digits."""
-    with connection.cursor() as cursor:
-        # Django's own cursors put the values into the statement, and such statements are answered in text.
-        cursor.cursor = raw = Cursor(connection.connection)
-        raw.format = Format.BINARY
-        cursor.execute(statement, values)
-        return raw.fetchall()
 
 
 def _candidates(tenant_id: int, asked: list[Asked], others: list[str]) -> list[tuple[int, str, str]]:
