@@ -24,6 +24,7 @@ from .reads.fields import Node, computed, entity, node_reference
 from .reads.global_id import decode_id, encode_id
 from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, filter_input
 from .reads.ordering import order_input
+from .reads.traced import converted
 
 publish(AuditSource)
 
@@ -76,8 +77,9 @@ class AuditEntryFilter:
     @strawberry_django.filter_field(description="The changes of this object.")
     def entity(self, value: strawberry.ID, prefix: str) -> Q:
         """Return the condition that the entry is of the object with this id."""
-        named = decode_id(value)
-        return Q(**{f"{prefix}entity_kind": named.type_name, f"{prefix}entity_id": named.key})
+        kind = converted(value, lambda text: decode_id(text).type_name, str)
+        key = converted(value, lambda text: decode_id(text).key, int)
+        return Q(**{f"{prefix}entity_kind": kind, f"{prefix}entity_id": key})
 
     @strawberry_django.filter_field(description="The changes of this bulk.")
     def operation_id(self, value: strawberry.ID, prefix: str) -> Q:
@@ -85,10 +87,14 @@ class AuditEntryFilter:
 
         Raises BadRequestError when the text is no such id.
         """
-        try:
-            return Q(**{f"{prefix}operation_id": UUID(value)})
-        except ValueError as error:
-            raise BadRequestError(f"{value[:80]!r} is not the id of an operation.") from error
+        return Q(**{f"{prefix}operation_id": converted(value, _operation, UUID)})
+
+
+def _operation(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise BadRequestError(f"{text[:80]!r} is not the id of an operation.") from error
 
 
 @order_input(models.AuditEntry)

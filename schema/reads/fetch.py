@@ -63,15 +63,19 @@ class Listing:
             return Page(kept[::-1], has_next=window.before is not None, has_previous=more)
         return Page(kept, has_next=more, has_previous=window.after is not None)
 
-    def keys(self, rows: Rows) -> Func:
-        """Return the SQL array of the primary keys of the page's rows and the one after, by ranges of the index."""
+    def ranges(self, rows: Rows) -> list[Rows]:
+        """Return the ranges of rows that the page's are the front of, and the one after; each as long as the page."""
         near, far = (self.window.after, self.window.before)[:: -1 if self.window.backward else 1]
         rows = rows.filter(self.condition)
         if far is not None:
             rows = rows.filter(_any_of(ranges_after(reverse(self.direction), far)))
-        ranges = [Q()] if near is None else ranges_after(self.direction, near)
+        found = [Q()] if near is None else ranges_after(self.direction, near)
         rows, size = rows.order_by(*self.terms), self.window.size + 1
-        arrays = [ArraySubquery(rows.filter(bounds).values("pk")[:size]) for bounds in ranges]
+        return [rows.filter(bounds)[:size] for bounds in found]
+
+    def keys(self, rows: Rows) -> Func:
+        """Return the SQL array of the primary keys of the page's rows and the one after, by ranges of the index."""
+        size, arrays = self.window.size + 1, [ArraySubquery(each.values("pk")) for each in self.ranges(rows)]
         # The ranges follow each other, so the page is the front of their concatenation.
         return Func(*arrays, template=f"((%(expressions)s)::bigint[])[1:{size}]", arg_joiner=" || ", output_field=KEYS)
 
@@ -94,7 +98,11 @@ def _among(keys: Func | Value) -> Func:
 
 def fetch_nested_pages(plan: Plan, listing: Listing, column: str, owners: Sequence[models.Model]) -> dict[int, Page]:
     """Fetch a page of the list of each owner, in one statement for all of them; the column holds the owner's key."""
-    keys = Func(listing.keys(_rows_below(listing.model, column)), function="unnest", output_field=BigIntegerField())
+    keys = Func(
+        listing.keys(rows_below(listing.model, column, OuterRef("pk"))),
+        function="unnest",
+        output_field=BigIntegerField(),
+    )
     owner_model = owners[0]._meta.model  # the actor of a session is a lazy object, whose type is no model
     chosen = owner_model._default_manager.filter(pk__in={owner.pk for owner in owners}).values(chosen_key=keys)
     by_owner: dict[int, list[models.Model]] = defaultdict(list)
@@ -153,8 +161,8 @@ def _any_of(conditions: Iterable[Q]) -> Q:
     return found
 
 
-def _rows_below(model: type[models.Model], column: str) -> Rows:
-    """Return the rows whose column holds the key of the owner at hand.
+def rows_below(model: type[models.Model], column: str, owner: Any) -> Rows:
+    """Return the rows whose column holds the key of an owner.
 
     Without the tenant's predicate where the column is a reference, which can't leave the tenant: with it PostgreSQL
     may read an order's index over the whole tenant, in search of an owner's rows that may not exist. The statement
@@ -162,4 +170,4 @@ def _rows_below(model: type[models.Model], column: str) -> Rows:
     """
     held = isinstance(model._meta.get_field(column), models.ForeignKey)
     rows: Rows = (model._base_manager if held else model._default_manager).all()
-    return rows.filter(**{column: OuterRef("pk")})
+    return rows.filter(**{column: owner})

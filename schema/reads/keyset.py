@@ -6,10 +6,12 @@ index of the order, at any depth, which one condition with OR could not: Postgre
 NULL has its place in the order like any value.
 """
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
+from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, Self
 from zlib import crc32
 
@@ -22,6 +24,8 @@ from schema.errors import BadRequestError
 from .global_id import MAX_KEY
 
 Values = Sequence[Any]
+
+URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +94,12 @@ def ranges_after(order: Order, values: Values) -> list[Q]:
 
 def encode_cursor(order: Order, row: models.Model) -> str:
     """Return the cursor of a fetched row: a mark of the order it is good for, and the values of its keys."""
-    values = [_value(row, key.path) for key in order]
-    return urlsafe_b64encode(orjson.dumps([_mark(type(row), order), *map(_to_json, values)])).decode().rstrip("=")
+    return encode_values(order_mark(type(row), order), *(_value(row, key.path) for key in order))
+
+
+def encode_values(*mark_and_values: Any) -> str:
+    """Return the cursor that holds an order's mark and these values."""
+    return b2a_base64(orjson.dumps(mark_and_values), newline=False).translate(URL_SAFE, b"=").decode()
 
 
 def decode_cursor(model: type[models.Model], order: Order, cursor: str) -> Values:
@@ -101,14 +109,16 @@ def decode_cursor(model: type[models.Model], order: Order, cursor: str) -> Value
     """
     try:
         mark, *values = orjson.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if mark == _mark(model, order) and len(values) == len(order):
+        if mark == order_mark(model, order) and len(values) == len(order):
             return [_from_json(model, key, value) for key, value in zip(order, values, strict=True)]
     except (ValueError, TypeError, OverflowError):
         pass
     raise BadRequestError("This cursor is not of this list in this order; use one that the same query returned.")
 
 
-def _mark(model: type[models.Model], order: Order) -> int:
+@lru_cache(maxsize=256)
+def order_mark(model: type[models.Model], order: Order) -> int:
+    """Return by what a list's cursors of one order are told from others."""
     return crc32(f"{model.__name__}:{order}".encode())
 
 
@@ -136,7 +146,8 @@ def _nullable(model: type[models.Model], path: str) -> bool:
     return nullable
 
 
-def _field(model: type[models.Model], path: str) -> Any:
+def field_at(model: type[models.Model], path: str) -> Any:
+    """Return the column at a path; of a generated one, what it is generated as."""
     *relations, name = path.split("__")
     for relation in relations:
         model = model._meta.get_field(relation).related_model  # type: ignore[assignment]
@@ -148,10 +159,6 @@ def _value(row: Any, path: str) -> Any:
     for name in path.split("__"):
         row = getattr(row, name, None)
     return row
-
-
-def _to_json(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _text(value: str) -> str:
@@ -184,7 +191,7 @@ PARSERS: Final[tuple[tuple[type, type, Callable[[Any], Any]], ...]] = (
 def _from_json(model: type[models.Model], key: SortKey, value: Any) -> Any:
     if value is None and key.nullable:
         return None
-    field = _field(model, key.path)
+    field = field_at(model, key.path)
     for column, json_type, parse in PARSERS:
         if isinstance(field, column) and type(value) is json_type:
             return parse(value)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Generic, TypeVar, dataclass_transform
 
 import strawberry
@@ -19,6 +20,7 @@ from schema.errors import BadRequestError
 
 from .filter_checks import check_filter
 from .global_id import decode_id
+from .traced import converted
 
 T = TypeVar("T")
 Rows = QuerySet[Any]
@@ -77,9 +79,9 @@ class NumberLookup:
         assert issubclass(model, NumberedEntity)
         condition = Q()
         if isinstance(self.exact, str):
-            condition &= Q(**{path: model.serial_of(self.exact) or NO_KEY})
+            condition &= Q(**{path: _serial(model, self.exact)})
         if isinstance(self.in_list, list):
-            condition &= Q(**{f"{path}__in": [model.serial_of(number) or NO_KEY for number in self.in_list]})
+            condition &= Q(**{f"{path}__in": [_serial(model, number) for number in self.in_list]})
         return queryset, condition
 
 
@@ -187,7 +189,19 @@ def _model_at(model: Any, prefix: str) -> type[models.Model]:
     return model  # type: ignore[no-any-return]
 
 
+def _serial(model: type[NumberedEntity], number: str) -> int:
+    return converted(number, lambda text: model.serial_of(text) or NO_KEY, int)
+
+
 def _key(text: str, type_name: str) -> int:
+    return converted(text, partial(key_named, type_name), int)
+
+
+def key_named(type_name: str, text: str) -> int:
+    """Return the key in a global id.
+
+    Raises BadRequestError when it is of another type.
+    """
     named = decode_id(text)
     if named.type_name != type_name:
         raise BadRequestError(f"{text!r} names a {named.type_name}; this takes ids of the type {type_name}.")

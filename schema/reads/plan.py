@@ -110,9 +110,7 @@ class Selections:
 
     def fields(self, parent: GraphQLObjectType, details: FieldDetailsList) -> Iterable[tuple[str, FieldDetailsList]]:
         """Return the key of each field selected below these in the answer, with its nodes."""
-        collected = collect_subfields(
-            self.schema, self.fragments, self.variables, self.operation, parent, details
-        )
+        collected = collect_subfields(self.schema, self.fragments, self.variables, self.operation, parent, details)
         return collected.grouped_field_set.items()
 
     def arguments(self, parent: GraphQLObjectType, group: FieldDetailsList) -> dict[str, Any]:
