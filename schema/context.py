@@ -17,19 +17,19 @@ UNAUTHENTICATED: Final = "Log in, or send `Authorization: Bearer <token>`."
 
 @dataclass(slots=True)
 class Context:
-    """The request an operation came with, and what it costs."""
+    """Whom an operation is for, and what it costs."""
 
-    request: HttpRequest
+    actor: User
     price: int = 0
     charge: "Charge | None" = None
 
-    @property
-    def actor(self) -> User:
-        """Return the user the request acts for.
 
-        Raises UnauthenticatedError when nobody is logged in.
-        """
-        user = self.request.user
-        if not isinstance(user, User):
-            raise UnauthenticatedError(UNAUTHENTICATED)
-        return user
+def actor_of(request: HttpRequest) -> User:
+    """Return the user that a request acts for.
+
+    Raises UnauthenticatedError when nobody is logged in.
+    """
+    user = request.user
+    if not isinstance(user, User):
+        raise UnauthenticatedError(UNAUTHENTICATED)
+    return user

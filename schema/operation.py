@@ -11,15 +11,18 @@ from threading import Lock
 from typing import Any, Final, TypeGuard
 
 from django.conf import settings
-from django.http import HttpRequest
-from graphql import GraphQLError, OperationType
-from graphql.execution import ExecutionResult
+from graphql import GraphQLError, OperationDefinitionNode, OperationType
+from graphql.execution import ExecutionResult, default_field_resolver, default_type_resolver
+from graphql.execution.values import VariableValues, get_variable_values
+
+from apps.accounts.models import User
 
 from .budget import Charge, OverBudgetError, charge
 from .busy import Busy
+from .compiler.plans import answered
 from .context import Context
 from .cost import LEAST, Line, Price, price
-from .documents.document import Document, RefusedDocument
+from .documents.document import MAX_ERRORS, Document, RefusedDocument
 from .documents.finding import find
 from .documents.persisted import keep
 from .errors import (
@@ -34,6 +37,7 @@ from .reads.render import Executor
 from .root import schema
 
 SEARCH: Final = "search"
+NO_OPERATION: Final = "Must provide an operation."
 logger = logging.getLogger(__name__)
 _prices: Final = Lock()
 
@@ -94,12 +98,15 @@ class _Ready:
     """An operation that can run."""
 
     asked: Asked
-    executor: Executor
+    document: Document
+    operation: OperationDefinitionNode
+    variables: VariableValues
+    context: Context
     price: Price
 
 
 def answer_all(
-    request: HttpRequest, asked: Sequence[Asked | RequestError], busy: Busy, *, reading: bool = False
+    actor: User, asked: Sequence[Asked | RequestError], busy: Busy, *, reading: bool = False
 ) -> tuple[list[Answer], Charge]:
     """Return what becomes of the operations of a request, in their order, and what they have drawn.
 
@@ -107,13 +114,13 @@ def answer_all(
     `busy` is owed. With `reading` nothing runs but queries. Raises OverBudgetError when they cost more than the actor
     has: then nothing has run.
     """
-    context = Context(request)
+    context = Context(actor)
     with busy.measured():
         prepared = [_prepare(context, each, reading=reading) for each in asked]
     ready = [each.price for each in prepared if isinstance(each, _Ready)]
     points = sum(_drawn(each) for each in prepared)
     try:
-        paid = charge(context.actor, points, sum(each.names.count(SEARCH) for each in ready))
+        paid = charge(actor, points, sum(each.names.count(SEARCH) for each in ready))
     except OverBudgetError as error:
         error.charge.settle(0, busy.milliseconds)  # to find out what it costs has taken its time
         raise
@@ -134,10 +141,10 @@ def _prepare(context: Context, asked: Asked | RequestError, *, reading: bool) ->
         document = find(schema._schema, asked.query, asked.document_name)
         if isinstance(document, RefusedDocument):
             return Answer(document.status, [published(error) for error in document.errors])
-        executor = _executor(document, asked, context)
-        if reading and executor.operation.operation is not OperationType.QUERY:
+        operation, variables = _chosen(document, asked)
+        if reading and operation.operation is not OperationType.QUERY:
             raise MethodError("Send a mutation by POST.")
-        found = _price(document, executor)
+        found = _price(document, operation, variables)
     except InvalidOperationError as refused:
         return Answer(InvalidError.status, [published(error) for error in refused.errors])
     except RequestError as error:
@@ -145,39 +152,63 @@ def _prepare(context: Context, asked: Asked | RequestError, *, reading: bool) ->
     except RecursionError:
         deep = QueryTooComplexError("The operation is nested too deep.")
         return Answer(deep.status, [deep])
-    return _judged(_Ready(asked, executor, found))
-
-
-def _executor(document: Document, asked: Asked, context: Context) -> Executor:
     # Each operation has a context of its own, for each has a price.
-    built = Executor.build(
-        schema._schema,
-        document.parsed,
+    return _judged(_Ready(asked, document, operation, variables, replace(context), found))
+
+
+def _chosen(document: Document, asked: Asked) -> tuple[OperationDefinitionNode, VariableValues]:
+    """Return the operation that is asked for, and its coerced variables. Raises InvalidOperationError."""
+    name = asked.operation_name or None
+    operation = document.operations.get(name)
+    if operation is None:
+        raise InvalidOperationError([GraphQLError(_unknown(document, name))])
+    variables = get_variable_values(
+        document.schema,
+        operation.variable_definitions or (),
+        asked.variables or {},  # type: ignore[arg-type]
+        max_errors=MAX_ERRORS,
+        hide_suggestions=not settings.INTROSPECTION,
+    )
+    if isinstance(variables, list):
+        raise InvalidOperationError(variables)
+    return operation, variables
+
+
+def _unknown(document: Document, name: str | None) -> str:
+    if name is not None:
+        return f"Unknown operation named '{name}'."
+    return "Must provide operation name if query contains multiple operations." if document.operations else NO_OPERATION
+
+
+def _executor(ready: _Ready) -> Executor:
+    document = ready.document
+    return Executor(
+        document.schema,
+        {name: each.definition for name, each in document.fragments.items()},
+        document.fragments,
         None,
-        replace(context),
-        asked.variables,  # type: ignore[arg-type]
-        asked.operation_name or None,
+        ready.context,
+        ready.operation,
+        ready.variables,
+        default_field_resolver,
+        default_type_resolver,
+        default_field_resolver,
         is_awaitable=_never,
         is_async_iterable=_never,
         hide_suggestions=not settings.INTROSPECTION,
     )
-    if isinstance(built, list):
-        raise InvalidOperationError(built)
-    assert isinstance(built, Executor)
-    return built
 
 
 def _never(_: object) -> TypeGuard[Any]:
     return False  # all resolvers are synchronous
 
 
-def _price(document: Document, executor: Executor) -> Price:
-    operation = executor.operation
-    key = operation.name and operation.name.value, *document.readings(executor.variable_values.coerced)
+def _price(document: Document, operation: OperationDefinitionNode, variables: VariableValues) -> Price:
+    key = operation.name and operation.name.value, *document.readings(variables.coerced)
     with _prices:
         found = document.prices.get(key)
     if found is None:
-        found = price(schema._schema, operation, executor.fragments, executor.variable_values)
+        found = price(document.schema, operation, document.fragments, variables)
         with _prices:
             document.prices[key] = found
     return found
@@ -197,19 +228,26 @@ def _judged(ready: _Ready) -> _Ready | Answer:
 
 
 def _run(ready: _Ready, paid: Charge) -> Answer:
-    context: Context = ready.executor.context_value
     total = ready.price.total
-    context.price, context.charge = total, paid
+    ready.context.price, ready.context.charge = total, paid
     if ready.asked.query is not None and ready.asked.document_name is not None:
         keep(ready.asked.query, ready.asked.document_name, paid.client)
     try:
-        result = ready.executor.execute_operation()
+        result = _result(ready)
     except Exception:
         # What ran before it in a batch has run, and its client must know.
         logger.exception("An operation failed outside any resolver")
         return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, [internal()], requested=total, actual=total)
-    assert isinstance(result, ExecutionResult)
     errors = [published(error) for error in result.errors or ()]
     # An error empties what lies around it, which has been fetched all the same.
     actual = total if errors else ready.price.spent(result.data)
     return Answer(errors=errors, ran=True, data=result.data, requested=total, actual=actual)
+
+
+def _result(ready: _Ready) -> ExecutionResult:
+    data = answered(ready.document, ready.operation, ready.variables, ready.context)
+    if data is not None:
+        return ExecutionResult(data, None)
+    result = _executor(ready).execute_operation()
+    assert isinstance(result, ExecutionResult)
+    return result

@@ -68,7 +68,7 @@ class TenantManager(GuardedManager[M_co]):
     def __init__(self, column: str = "tenant_id") -> None:
         """Remember which column holds the tenant's id."""
         super().__init__()
-        self._column = column
+        self.column = column
 
     def get_queryset(self) -> models.QuerySet[M_co]:
         """Return the rows of the tenant in scope.
@@ -77,4 +77,11 @@ class TenantManager(GuardedManager[M_co]):
         """
         scope = current_tenant(self.model)
         rows: models.QuerySet[M_co] = super().get_queryset()
-        return rows if scope == ALL_TENANTS else rows.filter(**{self._column: scope})
+        return rows if scope == ALL_TENANTS else rows.filter(**{self.column: scope})
+
+
+def tenant_column(model: type[models.Model]) -> str:
+    """Return which column of a tenant's rows holds the tenant's id."""
+    manager = model._default_manager
+    assert isinstance(manager, TenantManager), f"{model.__name__} is nobody's"
+    return manager.column

@@ -13,10 +13,12 @@ from graphql import (
     ArgumentNode,
     DirectiveNode,
     DocumentNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
     NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
     VariableNode,
     Visitor,
     parse,
@@ -24,6 +26,7 @@ from graphql import (
     validate,
     visit,
 )
+from graphql.execution.collect_fields import FragmentDetails
 from graphql.validation.rules import overlapping_fields_can_be_merged
 
 from schema.cost import Price
@@ -56,10 +59,16 @@ ABSENT: Final = object()
 class Document:
     """A document that can run."""
 
+    schema: GraphQLSchema
     text: str
     parsed: DocumentNode
     deciding: tuple[str, ...]
     """The variables that its price depends on."""
+    switches: tuple[str, ...]
+    """The variables in its directives: what is selected depends on them."""
+    operations: Mapping[str | None, OperationDefinitionNode]
+    """Its operations by their names; one that is alone also without."""
+    fragments: dict[str, FragmentDetails]
     prices: "LRUCache[tuple[Any, ...], Price]" = field(default_factory=partial(LRUCache, MAX_PRICES))
     """What its operations cost, by what decides on it."""
 
@@ -105,7 +114,26 @@ def _read(schema: GraphQLSchema, text: str, introspection: bool) -> Document | R
         return _refused(text, [deep], deep.status)
     if errors:
         return _refused(text, errors, HTTPStatus.UNPROCESSABLE_ENTITY)
-    return Document(text, parsed, tuple(sorted(_deciding(parsed))))
+    return _document(schema, text, parsed)
+
+
+def _document(schema: GraphQLSchema, text: str, parsed: DocumentNode) -> Document:
+    operations = [each for each in parsed.definitions if isinstance(each, OperationDefinitionNode)]
+    fragments = [each for each in parsed.definitions if isinstance(each, FragmentDefinitionNode)]
+    deciding = _Deciding()
+    visit(parsed, deciding)
+    return Document(
+        schema,
+        text,
+        parsed,
+        tuple(sorted(deciding.names | deciding.switches)),
+        tuple(sorted(deciding.switches)),
+        {
+            **({None: operations[0]} if len(operations) == 1 else {}),
+            **{each.name.value: each for each in operations if each.name},
+        },
+        {each.name.value: FragmentDetails(each) for each in fragments},
+    )
 
 
 def _refused(text: str, errors: Sequence[GraphQLError], status: HTTPStatus) -> RefusedDocument:
@@ -142,21 +170,23 @@ class _Deciding(Visitor):
     def __init__(self) -> None:
         super().__init__()
         self.names: set[str] = set()
+        self.switches: set[str] = set()
 
     def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
         """Take the variables of a directive: what it is about may be skipped."""
-        self._take(*(node.arguments or ()))
+        for argument in node.arguments or ():
+            self.switches |= _variables(argument)
 
     def enter_argument(self, node: ArgumentNode, *_: Any) -> None:
         """Take the variables of an argument that sizes a list."""
         if node.name.value in SIZING:
-            self._take(node)
+            self.names |= _variables(node)
 
-    def _take(self, *nodes: ArgumentNode) -> None:
-        for node in nodes:
-            variables = _Variables()
-            visit(node, variables)
-            self.names |= variables.names
+
+def _variables(node: ArgumentNode) -> set[str]:
+    variables = _Variables()
+    visit(node, variables)
+    return variables.names
 
 
 class _Variables(Visitor):
@@ -169,12 +199,6 @@ class _Variables(Visitor):
     def enter_variable(self, node: VariableNode, *_: Any) -> None:
         """Take its name."""
         self.names.add(node.name.value)
-
-
-def _deciding(parsed: DocumentNode) -> set[str]:
-    deciding = _Deciding()
-    visit(parsed, deciding)
-    return deciding.names
 
 
 def _reading(value: Any) -> Any:

@@ -15,7 +15,7 @@ from django.utils.cache import patch_vary_headers
 
 from schema.budget import OverBudgetError, admitted
 from schema.busy import Busy
-from schema.context import UNAUTHENTICATED, Context
+from schema.context import UNAUTHENTICATED, actor_of
 from schema.errors import (
     BadRequestError,
     ForbiddenError,
@@ -73,14 +73,14 @@ def _answer(request: HttpRequest, media: str) -> HttpResponse:
         return graphiql_response(request, token=settings.GRAPHIQL_TOKEN)
     if answer_type(request) is None:
         raise AcceptError(f"Answers come as {GRAPHQL} or {JSON}; accept one of them.")
-    actor, busy = Context(request).actor, Busy()
+    actor, busy = actor_of(request), Busy()
     asked: Sequence[Asked | RequestError] = ()
     is_batch = False
     try:
         with admitted(actor):
             with busy.measured():
                 asked, is_batch = _asked(request)
-            answers, paid = answer_all(request, asked, busy, reading=request.method in READING)
+            answers, paid = answer_all(actor, asked, busy, reading=request.method in READING)
     except OverBudgetError as error:
         return _over_budget(error, asked, media, is_batch=is_batch)
     bodies = [answer.body(paid) for answer in answers]

@@ -41,7 +41,7 @@ class _Check:
             if is_dataclass(value):
                 self.filter(value)
             elif isinstance(value, datetime):
-                setattr(given, field.name, _moment(value))
+                setattr(given, field.name, checked_moment(value))
             else:
                 self._texts(value if isinstance(value, list) else [value])
         self._count(self.conditions, MAX_CONDITIONS, "conditions")
@@ -49,8 +49,9 @@ class _Check:
     def _texts(self, given: list[Any]) -> None:
         self.values += len(given)
         self._count(self.values, MAX_VALUES, "values")
-        if any(isinstance(value, str) and not is_storable(value) for value in given):
-            raise BadRequestError("A text may hold neither NUL nor half a surrogate pair.")
+        for value in given:
+            if isinstance(value, str):
+                checked_text(value)
 
     @staticmethod
     def _count(has: int, most: int, what: str) -> None:
@@ -58,7 +59,21 @@ class _Check:
             raise QueryTooComplexError(f"A filter may have {most} {what}; this one has {has}. Ask in parts.")
 
 
-def _moment(time: datetime) -> datetime:
+def checked_text(text: str) -> str:
+    """Return a text.
+
+    Raises BadRequestError when no column can hold it.
+    """
+    if not is_storable(text):
+        raise BadRequestError("A text may hold neither NUL nor half a surrogate pair.")
+    return text
+
+
+def checked_moment(time: datetime) -> datetime:
+    """Return a time in UTC.
+
+    Raises BadRequestError when it lies outside the years that there are.
+    """
     try:
         return in_utc(time)
     except OverflowError as error:

@@ -9,12 +9,16 @@ of the schema's own attribute names and of numbered names for everything else: n
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
+from functools import cache
 from itertools import count
 from typing import Any, Final
 
 from graphql import (
+    GraphQLEnumType,
     GraphQLObjectType,
     is_abstract_type,
+    is_enum_type,
     is_leaf_type,
     is_list_type,
     is_non_null_type,
@@ -74,7 +78,7 @@ def render_of(selections: Selections, kind: GraphQLObjectType, details: FieldDet
 
     Raises NotRenderableError when the selection asks for more than attributes, or nests too deep.
     """
-    expression = _Expression(selections)
+    expression = Expression(selections)
     source = f"lambda source: {expression.of_object(kind, details, 'source')}"
     try:
         render: Render = eval(source, expression.names)  # noqa: S307 (source of our own, see above)
@@ -83,50 +87,63 @@ def render_of(selections: Selections, kind: GraphQLObjectType, details: FieldDet
     return render
 
 
-class _Expression:
+class Expression:
     """Python source that makes values answers, and what the names in it stand for."""
 
     def __init__(self, selections: Selections) -> None:
-        self._selections, self._numbers = selections, count()
+        self.selections, self._numbers = selections, count()
         self.names: dict[str, Any] = {"__builtins__": {}, "type": type, "str": str, "bool": bool}
 
     def of_object(self, kind: GraphQLObjectType, details: FieldDetailsList, source: str) -> str:
         """Return the source of a dict with what is selected of the object that another source stands for."""
-        fields = self._selections.fields(kind, details)
-        parts = (f"{self._named(key)}: {self._of_field(kind, group, source)}" for key, group in fields)
+        return self.of_fields(kind, details, lambda group: self._of_field(kind, group, source))
+
+    def of_fields(
+        self, kind: GraphQLObjectType, details: FieldDetailsList, of_field: Callable[[FieldDetailsList], str]
+    ) -> str:
+        """Return the source of a dict with a value for each field that is selected of an object."""
+        fields = self.selections.fields(kind, details)
+        parts = (f"{self.named(key)}: {self._or_type_name(kind, group, of_field)}" for key, group in fields)
         return f"{{{', '.join(parts)}}}"
+
+    def _or_type_name(
+        self, kind: GraphQLObjectType, group: FieldDetailsList, of_field: Callable[[FieldDetailsList], str]
+    ) -> str:
+        return self.named(kind.name) if group[0].node.name.value == TYPENAME else of_field(group)
 
     def _of_field(self, kind: GraphQLObjectType, group: FieldDetailsList, source: str) -> str:
         name = group[0].node.name.value
-        if name == TYPENAME:
-            return self._named(kind.name)
         declared = declaration(kind, name)
         if not declared.is_basic_field:
             raise NotRenderableError
         if isinstance(declared, IdField):
-            return f"{self._named(_encode_id)}({source})"
-        return self._of_value(kind.fields[name].type, group, f"{source}.{declared.python_name}")
+            return f"{self.named(_encode_id)}({source})"
+        return self.of_value(kind.fields[name].type, group, f"{source}.{declared.python_name}")
 
-    def _of_value(self, kind: Any, group: FieldDetailsList, source: str) -> str:
+    def of_value(self, kind: Any, group: FieldDetailsList, source: str) -> str:
+        """Return the source of the answer that a value of a type is."""
         required = is_non_null_type(kind)
         kind, value = kind.of_type if required else kind, f"value{next(self._numbers)}"
+        if is_enum_type(kind):
+            return f"{self.named(names_of(kind, nullable=not required))}[{source}]"
         if is_leaf_type(kind):
-            coerce = self._named(_required(kind) if required else _optional(kind))
+            coerce = self.named(_required(kind) if required else _optional(kind))
             plain = PLAIN.get(kind.name, "None")
             return f"({value} if type({value} := {source}) is {plain} else {coerce}({value}))"
         present = self._of_present(kind, group, value)
-        absent = f"{self._named(_refuse_null)}()" if required else "None"
+        absent = f"{self.named(_refuse_null)}()" if required else "None"
         return f"({absent} if ({value} := {source}) is None else {present})"
 
     def _of_present(self, kind: Any, group: FieldDetailsList, value: str) -> str:
         if is_list_type(kind):
             item = f"item{next(self._numbers)}"
-            return f"[{self._of_value(kind.of_type, group, item)} for {item} in {value}]"
+            return f"[{self.of_value(kind.of_type, group, item)} for {item} in {value}]"
         if is_abstract_type(kind):
-            return f"{self._named(_Node(self._selections, group))}({value})"
+            return f"{self.named(_Node(self.selections, group))}({value})"
         return self.of_object(kind, group, value)
 
-    def _named(self, thing: Any) -> str:
+    def named(self, thing: Any) -> str:
+        """Return the name under which the source refers to a thing."""
         name = f"name{next(self._numbers)}"
         self.names[name] = thing
         return name
@@ -153,6 +170,14 @@ def _required(kind: Any) -> Render:
 def _optional(kind: Any) -> Render:
     coerce: Render = kind.coerce_output_value
     return lambda value: None if value is None else coerce(value)
+
+
+@cache
+def names_of(kind: GraphQLEnumType, *, nullable: bool) -> dict[Any, str | None]:
+    """Return the names of an enum's values, by what stands for them in Python and in the database."""
+    members = {value.value: name for name, value in kind.values.items()}
+    stored = {member.value: name for member, name in members.items() if isinstance(member, Enum)}
+    return {**members, **stored, **({None: None} if nullable else {})}
 
 
 class _Node:

@@ -1,0 +1,16 @@
+"""How reads were answered, for Prometheus."""
+
+from typing import Final
+
+from prometheus_client import Counter
+
+READS: Final = Counter(
+    "compiled_reads", "Operations by how they were answered: compiled, or by the executor, and why.", ["outcome"]
+)
+
+COMPILED: Final = "compiled"
+FAILED: Final = "failed"
+"""Something is wrong with what was compiled: the log has it, and the executor answers from then on."""
+
+NEW: Final = "new"
+"""It has not come often enough."""

@@ -1,0 +1,190 @@
+"""Python that makes rows the answer: one expression for all that is selected of a row and of what is joined to it."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db import models
+from graphql import GraphQLObjectType, get_named_type, is_enum_type, is_non_null_type
+from graphql.execution.collect_fields import FieldDetailsList
+from strawberry.types.field import StrawberryField
+
+from schema.reads.fields import ANNOTATIONS, COLUMNS, Column, IdField, NodeList, NodeReference, page_key
+from schema.reads.global_id import encode_id
+from schema.reads.plan import Selections, declaration
+from schema.reads.render import Expression
+
+from .arguments import Arguments
+from .errors import RESOLVER, NotCompiledError
+from .layout import KEY, Layout
+
+ROW: Final = "ROW"
+"""Stands in the source for the variables of a row, which are known when all of it is written."""
+
+PLAIN: Final = {
+    "String": (models.CharField, models.TextField),
+    "Int": (models.IntegerField,),
+    "Boolean": (models.BooleanField,),
+    "DateTime": (models.DateTimeField,),
+}
+"""The columns whose values are answers of a type as they are; a time's form is the serialiser's, the same as ours."""
+
+MOST_IDS: Final = 10_000
+LARGEST_INT: Final = 2**31
+
+
+class Ids(dict[int, str]):
+    """The global ids of a type by their keys, those that were used of late."""
+
+    def __init__(self, type_name: str) -> None:
+        """Know none yet."""
+        super().__init__()
+        self._type_name = type_name
+
+    def __missing__(self, key: int) -> str:
+        """Return the id with a key."""
+        if len(self) >= MOST_IDS:
+            self.clear()
+        found = self[key] = encode_id(self._type_name, key)
+        return found
+
+
+_ids: Final[dict[str, Ids]] = {}
+
+
+class RowExpression(Expression):
+    """The source of what is selected of rows, and what has to be known for it."""
+
+    def __init__(self, selections: Selections, layout: Layout) -> None:
+        """Start with nothing selected."""
+        super().__init__(selections)
+        self.layout = layout
+        self.lists: dict[tuple[int, tuple[int, ...]], tuple[GraphQLObjectType, FieldDetailsList]] = {}
+        """The lists below: by where the key of their owner lies, and what is selected of them."""
+        self.references: dict[tuple[int, int, tuple[int, ...]], FieldDetailsList] = {}
+        self.given: list[Arguments] = []
+        self._entities: dict[str, dict[str, int]] = {}
+
+    def of_row(self, kind: GraphQLObjectType, details: FieldDetailsList, owner: str = "") -> str:
+        """Return the source of what is selected of the node at a path."""
+        return self.of_fields(kind, details, partial(self._of_row_field, kind, owner))
+
+    def finished(self, source: str) -> str:
+        """Return the source with the variables of a row in their places."""
+        variables = "".join(f"v{place}, " for place in range(len(self.layout.selected)))
+        made = (f" for {self._variable(owner)} in ({self._made(owner)},)" for owner in self._entities)
+        return source.replace(ROW, f"for ({variables}) in rows{''.join(made)}")
+
+    def _made(self, owner: str) -> str:
+        values = (f"{self.named(name)}: v{place}" for name, place in self._entities[owner].items())
+        return f"{self.named(stand_in_row)}({self.named(self.layout.model_at(owner))}, {{{', '.join(values)}}})"
+
+    def _variable(self, owner: str) -> str:
+        return f"r{list(self._entities).index(owner)}"
+
+    def _of_row_field(self, kind: GraphQLObjectType, owner: str, group: FieldDetailsList) -> str:
+        name = group[0].node.name.value
+        declared = declaration(kind, name)
+        if declared.extensions or declared.permission_classes:
+            raise NotCompiledError(RESOLVER, f"{kind.name}.{name}")
+        if isinstance(declared, IdField):
+            ids = _ids.setdefault(kind.name, Ids(kind.name))
+            return f"{self.named(ids)}[v{self.layout.column(owner, KEY)}]"
+        if isinstance(declared, NodeList):
+            key = self.layout.column(owner, KEY), page_key(each.node for each in group)
+            self.lists.setdefault(key, (kind, group))
+            return f"lists[{list(self.lists).index(key)}][v{key[0]}]"
+        if isinstance(declared, NodeReference):
+            return self._of_reference(declared, owner, group)
+        if isinstance(declared, Column) and declared.is_relation:
+            return self._of_relation(kind, declared, owner, group)
+        return self._of_leaf(kind, declared, owner, group)
+
+    def _of_reference(self, declared: NodeReference, owner: str, group: FieldDetailsList) -> str:
+        kind, key = (self.layout.column(owner, name) for name in (declared.kind_column, declared.key_column))
+        place = kind, key, page_key(each.node for each in group)
+        self.references.setdefault(place, group)
+        return f"references[{list(self.references).index(place)}].get((v{kind}, v{key}))"
+
+    def _of_relation(
+        self, kind: GraphQLObjectType, declared: StrawberryField, owner: str, group: FieldDetailsList
+    ) -> str:
+        declared_type = kind.fields[group[0].node.name.value].type
+        target = get_named_type(declared_type)
+        assert isinstance(target, GraphQLObjectType)
+        below = f"{owner}{declared.python_name}__"
+        absent = f"{self.named(refuse_null)}()" if is_non_null_type(declared_type) else "None"
+        return f"({absent} if v{self.layout.column(below, KEY)} is None else {self.of_row(target, group, below)})"
+
+    def _of_leaf(self, kind: GraphQLObjectType, declared: StrawberryField, owner: str, group: FieldDetailsList) -> str:
+        declared_type, column = kind.fields[group[0].node.name.value].type, self._column(declared, owner)
+        if column is not None:
+            return self._of_column(declared_type, column, f"v{self.layout.column(owner, column.name)}", group)
+        entity = self._entity(declared, owner)
+        if declared.is_basic_field:
+            return self.of_value(declared_type, group, f"{entity}.{declared.python_name}")
+        self.given.append(Arguments(self.selections, kind, group))
+        call = self.named(resolver_of(declared))
+        return self.of_value(declared_type, group, f"{call}({entity}, info, given[{len(self.given) - 1}])")
+
+    def _column(self, declared: StrawberryField, owner: str) -> Any:
+        """Return the column that a field is, or None."""
+        if not declared.is_basic_field or (declared.metadata or {}).get(COLUMNS):
+            return None
+        try:
+            field: Any = self.layout.model_at(owner)._meta.get_field(declared.python_name)
+        except FieldDoesNotExist:
+            return None
+        return field if field.concrete else None
+
+    def _of_column(self, declared_type: Any, column: Any, source: str, group: FieldDetailsList) -> str:
+        required = is_non_null_type(declared_type)
+        kind = declared_type.of_type if required else declared_type
+        if is_enum_type(kind) or not isinstance(column, PLAIN.get(kind.name, ())):
+            return self.of_value(declared_type, group, source)
+        if isinstance(column, models.BigIntegerField):
+            if column.null:
+                return self.of_value(declared_type, group, source)
+            return f"({source} if -{LARGEST_INT} <= {source} < {LARGEST_INT} else {self.named(refuse_null)}())"
+        return f"({self.named(refuse_null)}() if {source} is None else {source})" if required and column.null else source
+
+    def _entity(self, declared: StrawberryField, owner: str) -> str:
+        """Return the variable of the row that a field is a pure function of; it has what the function reads."""
+        metadata: Mapping[Any, Any] = declared.metadata or {}
+        values = self._entities.setdefault(owner, {})
+        for name in (KEY, *metadata.get(COLUMNS, (declared.python_name,))):
+            column: Any = self.layout.model_at(owner)._meta.get_field(name)
+            values[column.attname] = self.layout.column(owner, name)
+        for name, expression in metadata.get(ANNOTATIONS, {}).items():
+            values[name] = self.layout.computed(owner, name, expression)
+        return self._variable(owner)
+
+
+def refuse_null() -> None:
+    """Raise ValueError for a value that a type does not have: the executor tells of it."""
+    raise ValueError("a value that its type does not have")
+
+
+def stand_in_row(model: type[models.Model], values: dict[str, Any]) -> models.Model:
+    """Return a row that knows these values and nothing else, for the functions of the model that read no more."""
+    row = model.__new__(model)
+    row.__dict__ = values
+    return row
+
+
+def resolver_of(declared: StrawberryField) -> Callable[[Any, Any, Mapping[str, Any]], Any]:
+    """Return what calls a field's resolver with a source, what is known of the request, and arguments."""
+    resolver = declared.base_resolver
+    assert resolver is not None
+    function, takes_self = resolver.wrapped_func, resolver.self_parameter is not None
+    sources = [each.name for each in (resolver.parent_parameter, resolver.root_parameter) if each]
+    about = resolver.info_parameter.name if resolver.info_parameter else None
+
+    def call(source: Any, info: Any, given: Mapping[str, Any]) -> Any:
+        named = dict.fromkeys(sources, source)
+        if about is not None:
+            named[about] = info
+        return function(source, **named, **given) if takes_self else function(**named, **given)
+
+    return call
