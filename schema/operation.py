@@ -149,6 +149,9 @@ def _prepare(context: Context, asked: Asked | RequestError, *, reading: bool) ->
         return Answer(InvalidError.status, [published(error) for error in refused.errors])
     except RequestError as error:
         return Answer(error.status, [error])
+    except GraphQLError as error:
+        # A directive was given null by a variable that has a default, which validation lets pass.
+        return Answer(InvalidError.status, [published(error)])
     except RecursionError:
         deep = QueryTooComplexError("The operation is nested too deep.")
         return Answer(deep.status, [deep])

@@ -473,6 +473,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> None:
         raise DatabaseError("gone")
 
     monkeypatch.setattr("schema.reads.lists.fetch_page", fail)
+    monkeypatch.setattr("schema.compiler.statement.prepared", fail)
 
 
 def test_what_fails_costs_its_whole_price(failing: None, send: Send, hundred: Bucket, technician: User) -> None:
@@ -492,6 +493,7 @@ def test_what_fails_outside_any_resolver_is_told_beside_what_has_run(
         return executed(self)
 
     monkeypatch.setattr("schema.operation.Executor.execute_operation", execute)
+    monkeypatch.setattr("django.conf.settings.COMPILED_READS", False)
     answer = send(technician, [{"query": CREATE}, {"query": f"query Bad {TEN}"}])
     ran, failed = answer.json()
     assert ("data" in ran, "data" in failed, WorkOrder.unscoped.count()) == (True, False, 1)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import pytest
-from django.http import HttpRequest
 from graphql import GraphQLObjectType
 from pytest_django import Settings
 
@@ -37,11 +36,9 @@ def explain(technician: User) -> Explain:
     """Return a function that returns what a document costs with these variables, as a client is told."""
 
     def explained(text: str, variables: dict[str, Any] | None = None, **about: Any) -> int:
-        request = HttpRequest()
-        request.user = technician
         asked = Asked(text, variables=variables, extensions={"cost": "explain"}, **about)
         with tenant_scope(technician.tenant_id):
-            (answer,), _ = answer_all(request, [asked], Busy())
+            (answer,), _ = answer_all(technician, [asked], Busy())
         assert (answer.errors, answer.ran) == ((), False)
         return answer.requested
 

@@ -154,6 +154,7 @@ def test_a_fault_of_ours_is_logged_and_not_told(
         raise DatabaseError("relation secret_table does not exist")
 
     monkeypatch.setattr("schema.reads.lists.fetch_page", fail)
+    monkeypatch.setattr("schema.compiler.statement.prepared", fail)
     with caplog.at_level(logging.ERROR):
         answer = ask(technician, "{ workOrders { edges { node { id } } } }")
     (error,) = answer["errors"]
@@ -189,7 +190,7 @@ def test_a_fault_outside_any_resolver_is_told_in_graphqls_form(
     def fail(*_: Any) -> None:
         raise RuntimeError("secret plan")
 
-    monkeypatch.setattr("schema.http.view.Context", fail)
+    monkeypatch.setattr("schema.http.view.actor_of", fail)
     token, _ = issue_token(user=technician)
     answer = post(Client(), {"query": ME}, Authorization=f"Bearer {token}")
     assert (answer.status_code, code(answer)) == (500, "INTERNAL")

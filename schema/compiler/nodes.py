@@ -11,6 +11,7 @@ from graphql.execution.collect_fields import FieldDetailsList
 from schema.reads.global_id import GlobalId
 from schema.reads.lists import model_of, node_type_of
 
+from .errors import GONE, NotCompiledError
 from .layout import KEY, Layout
 from .rows import Below, shaped
 from .run import Run
@@ -59,6 +60,14 @@ class CompiledNodes:
             if compiled is not None:
                 found.update(compiled.fetch(run, wanted))
         return found
+
+    def of_row(self, run: Run, row: Any) -> Any:
+        """Return a row as it is answered, read anew with what is selected of it."""
+        name = GlobalId(row._meta.object_name, row.pk)
+        found = self.named(run, [name])
+        if name not in found:
+            raise NotCompiledError(GONE, name.type_name)
+        return found[name]
 
     def of(self, type_name: str) -> CompiledNode | None:
         """Return what fetches nodes of a type; None if there is no such type."""

@@ -11,14 +11,14 @@ from schema.context import Context
 from schema.errors import RequestError
 from schema.introspection import INTROSPECTION as INTROSPECTION_FIELDS
 from schema.reads.fields import NodeList, PageKey, page_key
-from schema.reads.global_id import GlobalId, decode_id
+from schema.reads.global_id import decode_id
 from schema.reads.lists import node_type_of
 from schema.reads.node import MAX_NODES, node, nodes
 from schema.reads.plan import TYPENAME, Selections, declaration
 from schema.reads.render import Expression, NotRenderableError
 
 from .arguments import Arguments
-from .errors import GONE, INPUT, INTROSPECTION, MUTATION, RESOLVER, NotCompiledError
+from .errors import INPUT, INTROSPECTION, MUTATION, RESOLVER, NotCompiledError
 from .lists import CompiledList
 from .nodes import CompiledNodes
 from .rows import Below
@@ -103,25 +103,23 @@ class Compiler:
     def _resolved(self, root: GraphQLObjectType, group: FieldDetailsList, arguments: Arguments) -> Answer:
         """Return what has a field resolved, and reads of what it brings the attributes, or the node anew."""
         name = group[0].node.name.value
-        resolve, kind = resolver_of(declaration(root, name)), get_named_type(root.fields[name].type)
-        if node_type_of(self.selections.schema, kind.name) is not None:
+        resolve, kind = resolver_of(declaration(root, name)), root.fields[name].type
+        shape = self._attributes(kind, group)
+        if shape is None and node_type_of(self.selections.schema, get_named_type(kind).name) is not None:
+            shape = self.nodes_of(group).of_row
+        if shape is None:
+            raise NotCompiledError(RESOLVER, name)
+        return lambda run: shape(run, resolve(None, run.info, arguments.read(run.variables)))
 
-            def answer(run: Run) -> Any:
-                row = resolve(None, run.info, arguments.read(run.variables))
-                named = GlobalId(kind.name, row.pk)
-                found = self.nodes_of(group).named(run, [named])
-                if named not in found:
-                    raise NotCompiledError(GONE, name)
-                return found[named]
-
-            return answer
+    def _attributes(self, kind: Any, group: FieldDetailsList) -> Callable[[Run, Any], Any] | None:
+        """Return what answers with attributes of an object, if nothing else is selected of it."""
         expression = Expression(self.selections)
         try:
-            source = expression.of_value(root.fields[name].type, group, "source")
-        except NotRenderableError as error:
-            raise NotCompiledError(RESOLVER, name) from error
-        shape = eval(f"lambda source: {source}", expression.names)  # noqa: S307 (as schema.reads.render has it)
-        return lambda run: shape(resolve(None, run.info, arguments.read(run.variables)))
+            source = expression.of_value(kind, group, "source")
+        except NotRenderableError:
+            return None
+        made: Callable[[Run, Any], Any] = eval(f"lambda run, source: {source}", expression.names)  # noqa: S307 (as schema.reads.render has it)
+        return made
 
 
 class CompiledOperation:

@@ -33,7 +33,8 @@ ENDS: Final = {"startCursor": 0, "endCursor": -1}
 class CompiledPage:
     """A statement for pages of one shape, and what makes its rows the answer."""
 
-    statement: Statement
+    statement: Statement | None
+    """None where nothing of the database is selected."""
     below_rows: Below
     shape: Callable[..., dict[str, Any]]
     key: int | None
@@ -48,14 +49,17 @@ class CompiledPage:
 
     def root(self, run: Run, given: Given) -> dict[str, Any]:
         """Return the page of a list that is below nothing."""
-        return self._pages(run, {None: self.statement.run(given)})[None]
+        return self._pages(run, {None: self._rows(given)})[None]
 
     def below(self, run: Run, given: Given) -> Mapping[int, dict[str, Any]]:
         """Return the page of each owner."""
         rows_of: dict[int, list[Row]] = {owner: [] for owner in given.keys}
-        for row in self.statement.run(given):
+        for row in self._rows(given):
             rows_of[row[self.owner or 0]].append(row)
         return self._pages(run, rows_of)
+
+    def _rows(self, given: Given) -> list[Row]:
+        return self.statement.run(given) if self.statement else []
 
     def _pages(self, run: Run, rows_of: dict[Any, list[Row]]) -> dict[Any, dict[str, Any]]:
         pages = {owner: self._shown(rows) for owner, rows in rows_of.items()}
@@ -97,7 +101,7 @@ class PageCompiler:
         count = self._layout.expression("total.c0") if self._counts else None
         window = self._listing.window
         return CompiledPage(
-            statement=self._statement(),
+            statement=self._statement() if self._shows_rows or self._counts else None,
             below_rows=self._list.compiler.below(self._expression),
             shape=shaped(self._expression, source, PAGE),
             key=key,

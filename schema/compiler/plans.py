@@ -9,7 +9,7 @@ from typing import Any, Final
 from cachetools import LRUCache
 from django.conf import settings
 from django.db import Error as DatabaseError
-from graphql import OperationDefinitionNode
+from graphql import GraphQLError, OperationDefinitionNode
 from graphql.execution.values import VariableValues
 
 from apps.accounts.models import User
@@ -91,6 +91,8 @@ def _compiled(document: Document, operation: OperationDefinitionNode, variables:
         return Left(left.reason)
     except (RecursionError, MemoryError, SyntaxError):
         return Left(DEEP)
+    except GraphQLError:
+        return Left(INPUT)  # a null where a directive takes none
 
 
 def _key(document: Document, operation: OperationDefinitionNode, variables: VariableValues) -> Hashable:

@@ -23,10 +23,10 @@ ROW: Final = "ROW"
 """Stands in the source for the variables of a row, which are known when all of it is written."""
 
 PLAIN: Final = {
-    "String": (models.CharField, models.TextField),
-    "Int": (models.IntegerField,),
-    "Boolean": (models.BooleanField,),
-    "DateTime": (models.DateTimeField,),
+    "String": ("CharField", "EmailField", "SlugField", "TextField"),
+    "Int": ("SmallIntegerField", "IntegerField", "BigIntegerField"),
+    "Boolean": ("BooleanField",),
+    "DateTime": ("DateTimeField",),
 }
 """The columns whose values are answers of a type as they are; a time's form is the serialiser's, the same as ours."""
 
@@ -141,9 +141,9 @@ class RowExpression(Expression):
     def _of_column(self, declared_type: Any, column: Any, source: str, group: FieldDetailsList) -> str:
         required = is_non_null_type(declared_type)
         kind = declared_type.of_type if required else declared_type
-        if is_enum_type(kind) or not isinstance(column, PLAIN.get(kind.name, ())):
+        if is_enum_type(kind) or column.get_internal_type() not in PLAIN.get(kind.name, ()):
             return self.of_value(declared_type, group, source)
-        if isinstance(column, models.BigIntegerField):
+        if column.get_internal_type() == "BigIntegerField":
             if column.null:
                 return self.of_value(declared_type, group, source)
             return f"({source} if -{LARGEST_INT} <= {source} < {LARGEST_INT} else {self.named(refuse_null)}())"
