@@ -149,9 +149,6 @@ def _prepare(context: Context, asked: Asked | RequestError, *, reading: bool) ->
         return Answer(InvalidError.status, [published(error) for error in refused.errors])
     except RequestError as error:
         return Answer(error.status, [error])
-    except GraphQLError as error:
-        # A directive was given null by a variable that has a default, which validation lets pass.
-        return Answer(InvalidError.status, [published(error)])
     except RecursionError:
         deep = QueryTooComplexError("The operation is nested too deep.")
         return Answer(deep.status, [deep])
@@ -211,7 +208,11 @@ def _price(document: Document, operation: OperationDefinitionNode, variables: Va
     with _prices:
         found = document.prices.get(key)
     if found is None:
-        found = price(document.schema, operation, document.fragments, variables)
+        try:
+            found = price(document.schema, operation, document.fragments, variables)
+        except GraphQLError as error:
+            # A directive was given null by a variable that has a default, which validation lets pass.
+            raise InvalidOperationError([error]) from error
         with _prices:
             document.prices[key] = found
     return found

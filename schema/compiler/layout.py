@@ -82,7 +82,8 @@ class Layout:
 
     def rows(self, rows: Rows) -> Rows:
         """Return a query of the rows themselves, with the columns that are read of them."""
-        return rows.annotate(**self._computed).values_list(*self._sources[""].columns)
+        found: Rows = rows.annotate(**self._computed).values_list(*self._sources[""].columns)
+        return found
 
     @property
     def width(self) -> int:

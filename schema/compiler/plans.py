@@ -43,7 +43,9 @@ _plans: Final[LRUCache[Hashable, Plan]] = LRUCache(MOST_PLANS)
 _lock: Final = Lock()
 
 
-def answered(document: Document, operation: OperationDefinitionNode, variables: VariableValues, context: Context) -> Any:
+def answered(
+    document: Document, operation: OperationDefinitionNode, variables: VariableValues, context: Context
+) -> Any:
     """Return the data of a valid operation, or None where the executor is to answer."""
     if not settings.COMPILED_READS:
         return None
@@ -80,13 +82,9 @@ def plan_of(document: Document, operation: OperationDefinitionNode, variables: V
 
 
 def _compiled(document: Document, operation: OperationDefinitionNode, variables: VariableValues) -> Plan:
-    deciding = VariableValues(
-        *({name: each[name] for name in document.switches if name in each} for each in variables)
-    )
+    deciding = VariableValues(*({name: each[name] for name in document.switches if name in each} for each in variables))
     try:
-        return CompiledOperation(
-            Selections(document.schema, operation, deciding, document.fragments)
-        )
+        return CompiledOperation(Selections(document.schema, operation, deciding, document.fragments))
     except NotCompiledError as left:
         return Left(left.reason)
     except (RecursionError, MemoryError, SyntaxError):
@@ -96,7 +94,8 @@ def _compiled(document: Document, operation: OperationDefinitionNode, variables:
 
 
 def _key(document: Document, operation: OperationDefinitionNode, variables: VariableValues) -> Hashable:
-    return document.text, operation.name and operation.name.value, *(variables.coerced.get(name) for name in document.switches)
+    name = operation.name and operation.name.value
+    return document.text, name, *(variables.coerced.get(switch) for switch in document.switches)
 
 
 def _keep(key: Hashable, plan: Plan) -> None:

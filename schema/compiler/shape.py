@@ -130,7 +130,8 @@ class RowExpression(Expression):
 
     def _column(self, declared: StrawberryField, owner: str) -> Any:
         """Return the column that a field is, or None."""
-        if not declared.is_basic_field or (declared.metadata or {}).get(COLUMNS):
+        metadata: Mapping[Any, Any] = declared.metadata or {}
+        if not declared.is_basic_field or COLUMNS in metadata:
             return None
         try:
             field: Any = self.layout.model_at(owner)._meta.get_field(declared.python_name)
@@ -147,7 +148,9 @@ class RowExpression(Expression):
             if column.null:
                 return self.of_value(declared_type, group, source)
             return f"({source} if -{LARGEST_INT} <= {source} < {LARGEST_INT} else {self.named(refuse_null)}())"
-        return f"({self.named(refuse_null)}() if {source} is None else {source})" if required and column.null else source
+        if required and column.null:
+            return f"({self.named(refuse_null)}() if {source} is None else {source})"
+        return source
 
     def _entity(self, declared: StrawberryField, owner: str) -> str:
         """Return the variable of the row that a field is a pure function of; it has what the function reads."""
@@ -177,7 +180,8 @@ def resolver_of(declared: StrawberryField) -> Callable[[Any, Any, Mapping[str, A
     """Return what calls a field's resolver with a source, what is known of the request, and arguments."""
     resolver = declared.base_resolver
     assert resolver is not None
-    function, takes_self = resolver.wrapped_func, resolver.self_parameter is not None
+    function: Callable[..., Any] = resolver.wrapped_func  # type: ignore[assignment]
+    takes_self = resolver.self_parameter is not None
     sources = [each.name for each in (resolver.parent_parameter, resolver.root_parameter) if each]
     about = resolver.info_parameter.name if resolver.info_parameter else None
 

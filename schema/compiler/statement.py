@@ -106,8 +106,8 @@ class Tracer:
         """Return the SQL of a query."""
         text, parameters = rows.query.sql_with_params()
         following = iter(parameters)
-        pieces = (self._part(next(following)) if each == "%s" else each.replace("%%", "%") for each in PLACES.split(text))
-        return Sql.of(*pieces)
+        pieces = PLACES.split(text)
+        return Sql.of(*(self._part(next(following)) if each == "%s" else each.replace("%%", "%") for each in pieces))
 
     def _part(self, parameter: Any) -> Part:
         part = self.trace.part_of(parameter)
@@ -133,14 +133,19 @@ class Statement:
     @classmethod
     def select(cls, columns: Sequence[str], tables: Sequence[Sql], order: Sequence[str]) -> "Statement":
         """Select columns of tables that were joined."""
-        parts: list[Part | Sql] = [f"SELECT {', '.join(columns)} FROM ", *tables]
+        parts: list[Part | Sql] = ["SELECT ", ", ".join(columns), " FROM ", *tables]
         if order:
             parts.append(f" ORDER BY {', '.join(order)}")
         return cls.of(Sql.of(*parts))
 
     @classmethod
     def of(cls, sql: Sql) -> "Statement":
-        """Number what is bound."""
+        """Make one of SQL: what is bound gets its number.
+
+        Raises UnscopedError if nothing keeps it to the rows of one tenant.
+        """
+        if not sql.is_scoped:
+            raise UnscopedError(f"the statement may read rows of any tenant: {sql}")
         binds = tuple(dict.fromkeys(part for part in sql.parts if not isinstance(part, str)))
         numbers = {bind: f"${place + 1}" for place, bind in enumerate(binds)}
         return cls("".join(part if isinstance(part, str) else numbers[part] for part in sql.parts), binds)

@@ -91,6 +91,7 @@ class Expression:
     """Python source that makes values answers, and what the names in it stand for."""
 
     def __init__(self, selections: Selections) -> None:
+        """Start with nothing written."""
         self.selections, self._numbers = selections, count()
         self.names: dict[str, Any] = {"__builtins__": {}, "type": type, "str": str, "bool": bool}
 

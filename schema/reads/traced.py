@@ -45,6 +45,8 @@ class TracedText(str):
     """A text that stands for another."""
 
     __slots__ = ("_bind", "_trace")
+    _trace: "Trace"
+    _bind: Bind
 
     def __new__(cls, text: str, trace: "Trace", bind: Bind) -> Self:
         """Make one that knows what is bound in its place."""
