@@ -17,6 +17,7 @@ from apps.lifecycle.idempotency import Done, Request, once
 from apps.lifecycle.models import Entity, WorkflowEntity
 from apps.lifecycle.transitions import Report, Result
 
+from .compiler.answers import answered_nodes
 from .context import Context
 from .inputs import (
     bulk_input,
@@ -185,14 +186,16 @@ def _answer(info: Info, given: Any, done: Done) -> Any:
     )
 
 
-def _node(info: Info, entity: Entity, repeated: bool) -> Entity:
+def _node(info: Info, entity: Entity, repeated: bool) -> Any:
     """Return the entity with what is selected of it; for a repeated request, with its fields as the first left them."""
-    selections = Selections.of(info._raw_info)
+    selections, details = Selections.of(info._raw_info), details_of(info._raw_info)
     name = GlobalId(type(entity).__name__, entity.pk)
-    row: Any = fetch_nodes(selections, [details_of(info._raw_info)], [name]).get(name, entity)
+    if not repeated and (found := answered_nodes(selections, info.context, details, [name])):
+        return found[name]
+    row = fetch_nodes(selections, [details], [name]).get(name, entity)
     if repeated:
         _restore(row, entity)
-    return row  # type: ignore[no-any-return]
+    return row
 
 
 def _restore(row: Any, entity: Entity) -> None:

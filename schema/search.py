@@ -9,13 +9,13 @@ from typing import Annotated, Any, Final
 
 import strawberry
 from graphql import GraphQLObjectType
-from graphql.execution.collect_fields import FieldDetailsList
 from strawberry.utils.str_converters import to_camel_case
 
 from apps.search import services
 from apps.search.declaration import searched_models
 from apps.search.services import MAX_PAGE, MAX_QUERY, Hit, Place, QueryRefusedError, Question, Results
 
+from .compiler.answers import answered_nodes
 from .context import Context
 from .errors import BadRequestError
 from .reads.arguments import DEFAULT_PAGE
@@ -129,7 +129,7 @@ def search(
     after: Annotated[str | None, strawberry.argument(description="Return what follows this cursor.")] = None,
 ) -> SearchConnection:
     """Return a page of what a query finds among the actor's tenant's entities."""
-    selected = _Selected(Selections.of(info._raw_info), details_of(info._raw_info))
+    selected = _Selected(info)
     place, names = None if after is None else _place(after), tuple(sorted({kind.value for kind in kinds or ()}))
     try:
         question = Question(query, names, _size(first), place, selected.highlights)
@@ -148,8 +148,9 @@ def _size(first: int | None) -> int:
 class _Selected:
     """What an operation selects of the results."""
 
-    def __init__(self, selections: Selections, details: FieldDetailsList) -> None:
-        self._selections = selections
+    def __init__(self, info: strawberry.Info[Context, None]) -> None:
+        selections, details = Selections.of(info._raw_info), details_of(info._raw_info)
+        self._selections, self._context = selections, info.context
         connection, edge = (_type(selections, each) for each in (SearchConnection, SearchEdge))
         edges = [group for name, group in selections.below(connection, details) if name == "edges"]
         below = [pair for group in edges for pair in selections.below(edge, group)]
@@ -161,8 +162,15 @@ class _Selected:
         names = [GlobalId(hit.kind, hit.key) for hit in hits]
         if not self._nodes:
             return [_edge(hit, None) for hit in hits]
-        found: Any = fetch_nodes(self._selections, self._nodes, names)
+        found = self._found(names)
         return [_edge(hit, found[name]) for hit, name in zip(hits, names, strict=True) if name in found]
+
+    def _found(self, names: Sequence[GlobalId]) -> Any:
+        # Under an alias of its own something else may be selected of a node: then there are several forms of it.
+        found = (
+            answered_nodes(self._selections, self._context, self._nodes[0], names) if len(self._nodes) == 1 else None
+        )
+        return fetch_nodes(self._selections, self._nodes, names) if found is None else found
 
 
 def _type(selections: Selections, declared: type) -> GraphQLObjectType:

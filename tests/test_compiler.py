@@ -61,8 +61,10 @@ COMPILED: list[tuple[str, dict[str, Any]]] = [
     (FILTERED, {"f": {"NOT": {"site": {"code": {"exact": "no such"}}}}}),
     (FILTERED, {"f": {"number": {"inList": ["wo-000001", "nonsense"]}, "dueAt": {"isNull": True}}}),
     (FILTERED, {"f": {"title": {"exact": ""}}}),
+    (FILTERED, {"f": {"title": {"iContains": ""}, "NOT": {"title": {"startsWith": ""}}}}),
     (
-        """query ($no: Boolean!, $n: Int = 2) { workOrders(first: $n) { edges { node { id title @skip(if: $no) ...F } } } }
+        """query ($no: Boolean!, $n: Int = 2) {
+             workOrders(first: $n) { edges { node { id title @skip(if: $no) ...F } } } }
            fragment F on WorkOrder { again: id title asset { code } }""",
         {"no": True},
     ),

@@ -1244,8 +1244,9 @@ def test_the_clients_document_is_rendered_and_equal_to_what_the_executor_answers
 
 
 def test_what_can_not_be_rendered_is_left_to_the_executor_whole(
-    furnished: User, renderings: list[bool], caplog: pytest.LogCaptureFixture
+    furnished: User, renderings: list[bool], caplog: pytest.LogCaptureFixture, settings: Settings
 ) -> None:
+    settings.COMPILED_READS = False
     document = whole_document("WORK_ORDER", "{ title availableActions }")
     (_, edge) = data(furnished, document, query="gauge")["search"]["edges"]
     assert edge["node"] == {"__typename": "WorkOrder", "title": "Gauge", "availableActions": ["SUBMIT"]}
@@ -1263,7 +1264,9 @@ def test_a_value_that_is_not_of_its_type_is_told_by_its_path(
     model: Any,
     name: str,
     selected: str,
+    settings: Settings,
 ) -> None:
+    settings.COMPILED_READS = False
     text = {WorkOrder: "title", Asset: "name"}[model]
     MAKE[model](demo, **{text: "Gauge"})
     document = (

@@ -16,7 +16,7 @@ from schema.reads.fetch import Rows
 from schema.reads.traced import Bind, Trace
 
 PLACES: Final = re.compile("(%[s%])")
-LITERAL: Final = re.compile("[A-Za-z0-9_ ]*")
+LITERAL: Final = re.compile("[A-Za-z0-9_ %]*")
 """A text that may stand in a statement as it is. It comes from the code; what clients send is always bound."""
 
 

@@ -33,7 +33,7 @@ from .plan import TYPENAME, Selections, declaration
 logger = logging.getLogger(__name__)
 
 RESULT: Final = 4
-"""Which of the arguments of `complete_list_value` is the list."""
+"""Which of the arguments of the executor's methods is the value that they complete."""
 
 PLAIN: Final = {"String": "str", "ID": "str", "Boolean": "bool"}
 """Leaf types whose values, if they are of this Python type, are answers as they are."""
@@ -43,9 +43,9 @@ Render = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A list in the form in which it is answered."""
+    """A list or an object in the form in which it is answered."""
 
-    items: Sequence[Any]
+    answer: Any
 
 
 class NotRenderableError(Exception):
@@ -53,12 +53,22 @@ class NotRenderableError(Exception):
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):
-    """Takes over rendered lists as they are."""
+    """Takes over what is rendered as it is."""
 
     def complete_list_value(self, *about: Any) -> Any:
-        """Return the items of a rendered list, or complete one as usual."""
+        """Return a rendered list, or complete one as usual."""
         result = about[RESULT]
-        return result.items if type(result) is Rendered else super().complete_list_value(*about)
+        return result.answer if type(result) is Rendered else super().complete_list_value(*about)
+
+    def complete_abstract_value(self, *about: Any) -> Any:
+        """Return a rendered object of an interface or a union, or complete one as usual."""
+        result = about[RESULT]
+        return result.answer if type(result) is Rendered else super().complete_abstract_value(*about)
+
+    def complete_object_value(self, *about: Any) -> Any:
+        """Return a rendered object, or complete one as usual."""
+        result = about[RESULT]
+        return result.answer if type(result) is Rendered else super().complete_object_value(*about)
 
 
 def rendered(selections: Selections, kind: GraphQLObjectType, details: FieldDetailsList, items: Sequence[Any]) -> Any:
@@ -189,6 +199,8 @@ class _Node:
         self._renders: dict[type, Render] = {}
 
     def __call__(self, source: Any) -> Any:
+        if type(source) is Rendered:
+            return source.answer
         render = self._renders.get(type(source))
         if render is None:
             kind = self._selections.schema.type_map[source._meta.object_name]

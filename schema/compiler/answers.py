@@ -1,0 +1,59 @@
+"""Nodes for what the executor answers: the entity of a mutation, the node of a search result, read by a plan."""
+
+from collections.abc import Hashable, Iterable, Mapping
+from threading import Lock
+from typing import Final
+
+from cachetools import LRUCache
+from django.conf import settings
+from graphql.execution.collect_fields import FieldDetailsList
+
+from apps.accounts.models import User
+from apps.accounts.tenancy import current_tenant
+from schema.context import Context
+from schema.reads.fields import page_key
+from schema.reads.global_id import GlobalId
+from schema.reads.plan import Selections
+from schema.reads.render import Rendered
+
+from .errors import NotCompiledError
+from .nodes import CompiledNodes
+from .operation import Compiler
+from .run import Run
+
+MOST: Final = 200
+"""So many selections of nodes are kept, those that came last."""
+
+_kept: Final[LRUCache[Hashable, CompiledNodes | int]] = LRUCache(MOST)
+_lock: Final = Lock()
+
+
+def answered_nodes(
+    selections: Selections, context: Context, details: FieldDetailsList, names: Iterable[GlobalId]
+) -> Mapping[GlobalId, Rendered] | None:
+    """Return the nodes with these ids that there are, as they are answered; None where the executor has to read them.
+
+    What was compiled is kept with the field's nodes in the document, so that no other can have their identity.
+    """
+    nodes = _nodes(selections, details) if settings.COMPILED_READS else None
+    if nodes is None:
+        return None
+    try:
+        found = nodes.named(Run(context, current_tenant(User), selections.variables), list(dict.fromkeys(names)))
+    except NotCompiledError:
+        return None
+    except (TypeError, ValueError, LookupError):
+        return None  # a value is not what its type says: the executor tells which
+    return {name: Rendered(answer) for name, answer in found.items()}
+
+
+def _nodes(selections: Selections, details: FieldDetailsList) -> CompiledNodes | None:
+    # Truths decide on what is selected, if they stand in directives.
+    truths = ((name, value) for name, value in selections.variables.coerced.items() if isinstance(value, bool | None))
+    key = page_key(each.node for each in details), tuple(truths)
+    with _lock:
+        kept = _kept.get(key, 0)
+        if isinstance(kept, int):
+            kept = kept + 1 if kept < settings.COMPILE_AFTER else CompiledNodes(Compiler(selections), details)
+            _kept[key] = kept
+    return None if isinstance(kept, int) else kept
