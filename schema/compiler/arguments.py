@@ -3,7 +3,6 @@
 from collections.abc import Hashable, Iterator
 from datetime import datetime
 from functools import cached_property
-from itertools import count
 from typing import Any
 
 from graphql import GraphQLError, GraphQLObjectType, Visitor, visit
@@ -26,7 +25,10 @@ class Arguments:
         self._field = parent.fields[self._node.name.value]
 
     def coerced(self, variables: VariableValues) -> dict[str, Any]:
-        """Return them as GraphQL has them. Raises NotCompiledError when they make no sense: the executor says why."""
+        """Return them as GraphQL has them.
+
+        Raises NotCompiledError when they make no sense: the executor says why.
+        """
         try:
             return get_argument_values(self._field, self._node, variables)
         except GraphQLError as error:
@@ -71,8 +73,9 @@ def shape_of(value: Any, values: list[Any]) -> Hashable:
     """Return what of an input a statement depends on, and add to the values what is bound in it.
 
     Texts and times are bound. What is chosen from few (an enum, a truth, null), which fields there are and how long
-    lists are is part of the statement, and so is an empty text, which code may take for none. Raises BadRequestError
-    for what no column can hold.
+    lists are is part of the statement, and so is an empty text, which code may take for none.
+
+    Raises BadRequestError for what no column can hold.
     """
     kind = type(value)
     if kind is str and value:
@@ -89,11 +92,11 @@ def shape_of(value: Any, values: list[Any]) -> Hashable:
     return found
 
 
-def traced(value: Any, trace: Trace, places: "Iterator[int] | None" = None) -> Any:
-    """Return an input with stand-ins for what is bound, in the order in which `shape_of` finds it."""
-    following, kind = places or count(), type(value)
+def traced(value: Any, trace: Trace, places: Iterator[int]) -> Any:
+    """Return an input with stand-ins for what is bound: the values at these places, as `shape_of` finds them."""
+    kind = type(value)
     if (kind is str and value) or kind is datetime:
-        return trace.stand_in(kind, Bind(next(following)))
+        return trace.stand_in(kind, Bind(next(places)))
     if kind is dict:
-        return {name: traced(each, trace, following) for name, each in value.items()}
-    return [traced(each, trace, following) for each in value] if kind is list else value
+        return {name: traced(each, trace, places) for name, each in value.items()}
+    return [traced(each, trace, places) for each in value] if kind is list else value

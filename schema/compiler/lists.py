@@ -19,12 +19,12 @@ from schema.reads.fetch import Listing
 from schema.reads.fields import NodeList
 from schema.reads.keyset import Order, Values, decode_cursor, field_at
 from schema.reads.lists import model_of
-from schema.reads.plan import declaration
+from schema.reads.plan import declaration, field_type
 from schema.reads.traced import Bind
 
 from .arguments import Arguments, shape_of, traced
 from .errors import INPUT, NotCompiledError
-from .pages import CompiledPage, PageCompiler, field_type
+from .pages import CompiledPage, PageCompiler
 from .run import Run
 from .statement import Given, Tracer
 

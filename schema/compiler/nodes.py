@@ -47,7 +47,7 @@ class CompiledNodes:
     def __init__(self, compiler: "Compiler", details: FieldDetailsList) -> None:
         """Know what is selected; a type is compiled when there is one of it."""
         self._compiler, self._details = compiler, details
-        self._types: dict[str, CompiledNode | None] = {}
+        self._types: dict[str, CompiledNode] = {}
 
     def named(self, run: Run, names: Iterable[GlobalId]) -> Found:
         """Return the nodes with these ids that there are, in the form in which they are answered."""

@@ -1,6 +1,7 @@
 """Compiled operations: what answers each field of the root."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from graphql import GraphQLObjectType, OperationType, get_named_type
@@ -114,12 +115,9 @@ class Compiler:
     def _attributes(self, kind: Any, group: FieldDetailsList) -> Callable[[Run, Any], Any] | None:
         """Return what answers with attributes of an object, if nothing else is selected of it."""
         expression = Expression(self.selections)
-        try:
-            source = expression.of_value(kind, group, "source")
-        except NotRenderableError:
-            return None
-        made: Callable[[Run, Any], Any] = eval(f"lambda run, source: {source}", expression.names)  # noqa: S307 (as schema.reads.render has it)
-        return made
+        with suppress(NotRenderableError):
+            return expression.function("run, source", expression.of_value(kind, group, "source"))
+        return None
 
 
 class CompiledOperation:

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from graphql import GraphQLObjectType, get_named_type
 from graphql.execution.collect_fields import FieldDetailsList
 
 from apps.accounts.prepared import Row
 from apps.accounts.tenancy import tenant_column
 from schema.reads.fetch import Listing, rows_below
 from schema.reads.keyset import SortKey, encode_values, order_mark
+from schema.reads.plan import field_type
 
 from .layout import KEY, Layout
 from .rows import Below, shaped
@@ -190,10 +190,3 @@ class PageCompiler:
         reference, term = self._layout.reference(key.path).replace("t0.", f"{alias}."), key.order_by()
         nulls = " NULLS FIRST" * bool(term.nulls_first) + " NULLS LAST" * bool(term.nulls_last)
         return f"{reference} {'DESC' if key.descending else 'ASC'}{nulls}"
-
-
-def field_type(parent: GraphQLObjectType, name: str) -> GraphQLObjectType:
-    """Return the type of the objects that a field of a type brings."""
-    found = get_named_type(parent.fields[name].type)
-    assert isinstance(found, GraphQLObjectType)
-    return found

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apps.accounts.prepared import Row
 from schema.reads.global_id import GlobalId
+from schema.reads.render import NotRenderableError
 
 from .arguments import Arguments
+from .errors import DEEP, NotCompiledError
 from .run import Run
 from .shape import RowExpression
 
@@ -49,10 +51,14 @@ PARAMETERS = "rows, lists, references, given, info"
 
 
 def shaped(expression: RowExpression, source: str, more: str = "") -> Callable[..., Any]:
-    """Return the function of a source; nothing in it was written by a client."""
-    text = expression.finished(f"lambda {PARAMETERS}{more}: {source}")
-    made: Callable[..., Any] = eval(text, expression.names)  # noqa: S307 (as schema.reads.render has it)
-    return made
+    """Return the function that makes rows the answer.
+
+    Raises NotCompiledError when it nests deeper than Python reads.
+    """
+    try:
+        return expression.function(f"{PARAMETERS}{more}", expression.finished(source))
+    except NotRenderableError as error:
+        raise NotCompiledError(DEEP) from error
 
 
 def unique(keys: Iterable[Any]) -> list[Any]:

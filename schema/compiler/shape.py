@@ -6,14 +6,14 @@ from typing import Any, Final
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
-from graphql import GraphQLObjectType, get_named_type, is_enum_type, is_non_null_type
+from graphql import GraphQLObjectType, is_enum_type, is_non_null_type
 from graphql.execution.collect_fields import FieldDetailsList
 from strawberry.types.field import StrawberryField
 
-from schema.reads.fields import ANNOTATIONS, COLUMNS, Column, IdField, NodeList, NodeReference, page_key
+from schema.reads.fields import ANNOTATIONS, COLUMNS, Column, IdField, NodeList, NodeReference, PageKey, page_key
 from schema.reads.global_id import encode_id
-from schema.reads.plan import Selections, declaration
-from schema.reads.render import Expression
+from schema.reads.plan import Selections, declaration, field_type
+from schema.reads.render import Expression, refuse
 
 from .arguments import Arguments
 from .errors import RESOLVER, NotCompiledError
@@ -60,9 +60,9 @@ class RowExpression(Expression):
         """Start with nothing selected."""
         super().__init__(selections)
         self.layout = layout
-        self.lists: dict[tuple[int, tuple[int, ...]], tuple[GraphQLObjectType, FieldDetailsList]] = {}
+        self.lists: dict[tuple[int, PageKey], tuple[GraphQLObjectType, FieldDetailsList]] = {}
         """The lists below: by where the key of their owner lies, and what is selected of them."""
-        self.references: dict[tuple[int, int, tuple[int, ...]], FieldDetailsList] = {}
+        self.references: dict[tuple[int, int, PageKey], FieldDetailsList] = {}
         self.given: list[Arguments] = []
         self._entities: dict[str, dict[str, int]] = {}
 
@@ -110,11 +110,9 @@ class RowExpression(Expression):
     def _of_relation(
         self, kind: GraphQLObjectType, declared: StrawberryField, owner: str, group: FieldDetailsList
     ) -> str:
-        declared_type = kind.fields[group[0].node.name.value].type
-        target = get_named_type(declared_type)
-        assert isinstance(target, GraphQLObjectType)
-        below = f"{owner}{declared.python_name}__"
-        absent = f"{self.named(refuse_null)}()" if is_non_null_type(declared_type) else "None"
+        name, below = group[0].node.name.value, f"{owner}{declared.python_name}__"
+        target = field_type(kind, name)
+        absent = f"{self.named(refuse)}()" if is_non_null_type(kind.fields[name].type) else "None"
         return f"({absent} if v{self.layout.column(below, KEY)} is None else {self.of_row(target, group, below)})"
 
     def _of_leaf(self, kind: GraphQLObjectType, declared: StrawberryField, owner: str, group: FieldDetailsList) -> str:
@@ -147,9 +145,9 @@ class RowExpression(Expression):
         if column.get_internal_type() == "BigIntegerField":
             if column.null:
                 return self.of_value(declared_type, group, source)
-            return f"({source} if -{LARGEST_INT} <= {source} < {LARGEST_INT} else {self.named(refuse_null)}())"
+            return f"({source} if -{LARGEST_INT} <= {source} < {LARGEST_INT} else {self.named(refuse)}())"
         if required and column.null:
-            return f"({self.named(refuse_null)}() if {source} is None else {source})"
+            return f"({self.named(refuse)}() if {source} is None else {source})"
         return source
 
     def _entity(self, declared: StrawberryField, owner: str) -> str:
@@ -162,11 +160,6 @@ class RowExpression(Expression):
         for name, expression in metadata.get(ANNOTATIONS, {}).items():
             values[name] = self.layout.computed(owner, name, expression)
         return self._variable(owner)
-
-
-def refuse_null() -> None:
-    """Raise ValueError for a value that a type does not have: the executor tells of it."""
-    raise ValueError("a value that its type does not have")
 
 
 def stand_in_row(model: type[models.Model], values: dict[str, Any]) -> models.Model:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 from typing import Any, Final
@@ -161,7 +161,7 @@ class Given:
 
     tenant: int
     values: Sequence[Any] = ()
-    keys: Sequence[int] = field(default=())
+    keys: Sequence[int] = ()
 
     def of(self, bind: Bind | Standard) -> Any:
         """Return the value of a bind."""

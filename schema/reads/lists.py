@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import models
-from graphql import GraphQLObjectType, GraphQLSchema, get_named_type
+from graphql import GraphQLObjectType, GraphQLSchema
 from graphql.execution.collect_fields import FieldDetailsList
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
@@ -17,7 +17,7 @@ from .fetch import Page, among, at, count_nested_rows, count_rows, fetch_nested_
 from .fields import REFERENCES, Node, NodeList, page_key
 from .global_id import GlobalId
 from .pages import EMPTY, Connection, publish_page
-from .plan import NestedList, Plan, Reference, ResolveInfo, Selections, details_of
+from .plan import NestedList, Plan, Reference, ResolveInfo, Selections, details_of, field_type
 
 PAGES: Final = "_pages"
 """The attribute of a fetched row that holds the pages of the lists nested in it."""
@@ -36,8 +36,8 @@ class Selected:
     @classmethod
     def of(cls, selections: Selections, connection_type: GraphQLObjectType, details: FieldDetailsList) -> "Selected":
         """Read the selection of a connection, down to the nodes' fields."""
-        edge_type = _named(connection_type, "edges")
-        node_type = _named(edge_type, "node")
+        edge_type = field_type(connection_type, "edges")
+        node_type = field_type(edge_type, "node")
         selected = cls(Plan(model_of(node_type)))
         for name, group in selections.below(connection_type, details):
             selected.rows |= name in {"edges", "pageInfo"}
@@ -88,7 +88,7 @@ def fetch_nodes(selections: Selections, groups: Iterable[FieldDetailsList], name
 def _fetch_root(
     selections: Selections, info: ResolveInfo, declared: NodeList, arguments: dict[str, Any]
 ) -> Connection[Any]:
-    selected = Selected.of(selections, _object(info.return_type), details_of(info))
+    selected = Selected.of(selections, field_type(info.parent_type, info.field_name), details_of(info))
     listing, page = PageArguments(**arguments).listing(selected.plan.model, declared.where), EMPTY
     if selected.rows:
         selected.plan.add_columns(key.path for key in listing.order)
@@ -148,13 +148,3 @@ def model_of(node_type: GraphQLObjectType) -> type[models.Model]:
     origin: Any = node_type.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].origin
     model: type[models.Model] = origin.__strawberry_django_definition__.model
     return model
-
-
-def _named(parent: GraphQLObjectType, name: str) -> GraphQLObjectType:
-    return _object(parent.fields[name].type)
-
-
-def _object(kind: Any) -> GraphQLObjectType:
-    found = get_named_type(kind)
-    assert isinstance(found, GraphQLObjectType)
-    return found

@@ -194,14 +194,10 @@ def _serial(model: type[NumberedEntity], number: str) -> int:
 
 
 def _key(text: str, type_name: str) -> int:
-    return converted(text, partial(key_named, type_name), int)
+    return converted(text, partial(_key_in, type_name), int)
 
 
-def key_named(type_name: str, text: str) -> int:
-    """Return the key in a global id.
-
-    Raises BadRequestError when it is of another type.
-    """
+def _key_in(type_name: str, text: str) -> int:
     named = decode_id(text)
     if named.type_name != type_name:
         raise BadRequestError(f"{text!r} names a {named.type_name}; this takes ids of the type {type_name}.")

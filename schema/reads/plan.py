@@ -50,9 +50,7 @@ class NestedList:
     @property
     def connection_type(self) -> GraphQLObjectType:
         """Return the type of the list's pages."""
-        kind = get_named_type(self.parent.fields[self.details[0].node.name.value].type)
-        assert isinstance(kind, GraphQLObjectType)
-        return kind
+        return field_type(self.parent, self.details[0].node.name.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +142,7 @@ class Selections:
             plan.add_columns([f"{owner}{declared.kind_column}", f"{owner}{declared.key_column}"])
         elif isinstance(declared, Column) and declared.is_relation:
             plan.add_columns([f"{owner}{declared.python_name}__id"])
-            target = get_named_type(node_type.fields[name].type)
-            assert isinstance(target, GraphQLObjectType)
-            self.read(plan, target, group, f"{owner}{declared.python_name}__")
+            self.read(plan, field_type(node_type, name), group, f"{owner}{declared.python_name}__")
         else:
             _read_leaf(plan, declared, owner)
 
@@ -154,6 +150,13 @@ class Selections:
 def details_of(info: ResolveInfo) -> FieldDetailsList:
     """Return the field that is being resolved."""
     return [FieldDetails(node, None) for node in info.field_nodes]
+
+
+def field_type(parent: GraphQLObjectType, name: str) -> GraphQLObjectType:
+    """Return the type of the objects that a field of a type brings, be it one or a list."""
+    found = get_named_type(parent.fields[name].type)
+    assert isinstance(found, GraphQLObjectType)
+    return found
 
 
 def declaration(node_type: GraphQLObjectType, name: str) -> StrawberryField:

@@ -49,7 +49,7 @@ class Rendered:
 
 
 class NotRenderableError(Exception):
-    """Raised when a selection asks for more than attributes."""
+    """Raised when a selection asks for more than attributes, or nests too deep."""
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):
@@ -89,12 +89,7 @@ def render_of(selections: Selections, kind: GraphQLObjectType, details: FieldDet
     Raises NotRenderableError when the selection asks for more than attributes, or nests too deep.
     """
     expression = Expression(selections)
-    source = f"lambda source: {expression.of_object(kind, details, 'source')}"
-    try:
-        render: Render = eval(source, expression.names)  # noqa: S307 (source of our own, see above)
-    except (SyntaxError, RecursionError, MemoryError) as error:
-        raise NotRenderableError from error  # nested deeper than Python reads
-    return render
+    return expression.function("source", expression.of_object(kind, details, "source"))
 
 
 class Expression:
@@ -142,7 +137,7 @@ class Expression:
             plain = PLAIN.get(kind.name, "None")
             return f"({value} if type({value} := {source}) is {plain} else {coerce}({value}))"
         present = self._of_present(kind, group, value)
-        absent = f"{self.named(_refuse_null)}()" if required else "None"
+        absent = f"{self.named(refuse)}()" if required else "None"
         return f"({absent} if ({value} := {source}) is None else {present})"
 
     def _of_present(self, kind: Any, group: FieldDetailsList, value: str) -> str:
@@ -152,6 +147,17 @@ class Expression:
         if is_abstract_type(kind):
             return f"{self.named(_Node(self.selections, group))}({value})"
         return self.of_object(kind, group, value)
+
+    def function(self, parameters: str, source: str) -> Callable[..., Any]:
+        """Return the function of a source.
+
+        Raises NotRenderableError when it nests deeper than Python reads.
+        """
+        try:
+            made: Callable[..., Any] = eval(f"lambda {parameters}: {source}", self.names)  # noqa: S307 (source of our own)
+        except (SyntaxError, RecursionError, MemoryError) as error:
+            raise NotRenderableError from error
+        return made
 
     def named(self, thing: Any) -> str:
         """Return the name under which the source refers to a thing."""
@@ -164,8 +170,9 @@ def _encode_id(row: Any) -> str:
     return encode_id(row._meta.object_name, row.pk)
 
 
-def _refuse_null() -> None:
-    raise TypeError("null where the schema has none")
+def refuse() -> None:
+    """Raise TypeError for a value that its type does not have."""
+    raise TypeError("a value that its type does not have")
 
 
 def _required(kind: Any) -> Render:
@@ -173,7 +180,7 @@ def _required(kind: Any) -> Render:
 
     def complete(value: Any) -> Any:
         coerced = None if value is None else coerce(value)
-        return _refuse_null() if coerced is None else coerced
+        return refuse() if coerced is None else coerced
 
     return complete
 
