@@ -12,9 +12,11 @@ from pytest_django import Settings
 
 from apps.accounts.models import Tenant, User
 from apps.accounts.roles import Role
+from apps.work_orders.models import WorkOrder
 from schema.compiler import plans
+from schema.compiler.errors import NotCompiledError
 from schema.compiler.metrics import READS
-from schema.compiler.statement import Sql, Statement, Table, UnscopedError
+from schema.compiler.statement import Sql, Statement, Table, Tracer, UnscopedError
 from schema.reads.global_id import encode_id
 from tests import factories
 from tests.graphql import data, execute, statements
@@ -211,6 +213,13 @@ def test_no_statement_can_be_made_of_rows_of_any_tenant() -> None:
         Table("t0", Sql.of("SELECT 1"))
     with pytest.raises(UnscopedError):
         Statement.of(Sql.of("SELECT 1"))
+
+
+@pytest.mark.parametrize("text", ["it's", "a;b", "$1", "ä", "a\\"])
+def test_no_text_stands_in_a_statement_that_is_not_plain(demo: Tenant, text: str) -> None:
+    tracer = Tracer()
+    with tracer.scope, pytest.raises(NotCompiledError):
+        tracer.sql(WorkOrder.objects.filter(title=text).values_list("id"))
 
 
 def test_one_statement_serves_all_values_of_arguments_of_one_shape(people: dict[Role, User]) -> None:

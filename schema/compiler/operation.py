@@ -124,7 +124,10 @@ class CompiledOperation:
     """An operation that was compiled whole."""
 
     def __init__(self, selections: Selections) -> None:
-        """Compile it. Raises NotCompiledError when some of it can't be."""
+        """Compile it.
+
+        Raises NotCompiledError when some of it can't be.
+        """
         operation = selections.operation
         if operation.operation is not OperationType.QUERY:
             raise NotCompiledError(MUTATION)
@@ -137,6 +140,9 @@ class CompiledOperation:
         self._fields = [(key, compiler.field(root, group)) for key, group in collected.items()]
 
     def answer(self, context: Context, tenant: int, variables: VariableValues) -> dict[str, Any]:
-        """Return the data. Raises NotCompiledError where the executor has to answer."""
+        """Return the data.
+
+        Raises NotCompiledError where the executor has to answer.
+        """
         run = Run(context, tenant, variables)
         return {key: answer(run) for key, answer in self._fields}

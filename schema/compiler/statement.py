@@ -15,6 +15,8 @@ from apps.accounts.tenancy import tenant_scope
 from schema.reads.fetch import Rows
 from schema.reads.traced import Bind, Trace
 
+from .errors import INPUT, NotCompiledError
+
 PLACES: Final = re.compile("(%[s%])")
 LITERAL: Final = re.compile("[A-Za-z0-9_ %]*")
 """A text that may stand in a statement as it is. It comes from the code; what clients send is always bound."""
@@ -103,7 +105,10 @@ class Tracer:
         return self.trace.stand_in(int, part)
 
     def sql(self, rows: Rows) -> Sql:
-        """Return the SQL of a query."""
+        """Return the SQL of a query.
+
+        Raises NotCompiledError when something that is neither bound nor plain would have to stand in it.
+        """
         text, parameters = rows.query.sql_with_params()
         following = iter(parameters)
         pieces = PLACES.split(text)
@@ -118,9 +123,9 @@ class Tracer:
             return Standard.NOW
         if isinstance(parameter, bool | int):
             return str(parameter).upper()
-        assert isinstance(parameter, str), f"{parameter!r} can't stand in a statement"
-        assert LITERAL.fullmatch(parameter), f"{parameter!r} can't stand in a statement"
-        return f"'{parameter}'"
+        if isinstance(parameter, str) and LITERAL.fullmatch(parameter):
+            return f"'{parameter}'"
+        raise NotCompiledError(INPUT, f"{parameter!r} can't stand in a statement")
 
 
 @dataclass(slots=True)

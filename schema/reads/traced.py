@@ -86,7 +86,7 @@ class Trace:
         elif kind is UUID:
             made = UUID(int=number)
         else:
-            assert kind is str, f"nothing stands for {kind}"
+            assert kind is str
             made = TracedText(f"\x01{number}\x02", self, part)
         self._known[made] = part
         return made
