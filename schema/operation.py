@@ -22,7 +22,7 @@ from .busy import Busy
 from .compiler.plans import answered
 from .context import Context
 from .cost import LEAST, Line, Price, price
-from .documents.document import MAX_ERRORS, Document, RefusedDocument
+from .documents.document import Document, RefusedDocument
 from .documents.finding import find
 from .documents.persisted import keep
 from .errors import (
@@ -37,6 +37,9 @@ from .reads.render import Executor
 from .root import schema
 
 SEARCH: Final = "search"
+MAX_VARIABLE_ERRORS: Final = 50
+"""So many errors of variables are told."""
+
 NO_OPERATION: Final = "Must provide an operation."
 logger = logging.getLogger(__name__)
 _prices: Final = Lock()
@@ -166,7 +169,7 @@ def _chosen(document: Document, asked: Asked) -> tuple[OperationDefinitionNode, 
         document.schema,
         operation.variable_definitions or (),
         asked.variables or {},  # type: ignore[arg-type]
-        max_errors=MAX_ERRORS,
+        max_errors=MAX_VARIABLE_ERRORS,
         hide_suggestions=not settings.INTROSPECTION,
     )
     if isinstance(variables, list):

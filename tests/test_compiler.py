@@ -15,9 +15,13 @@ from apps.accounts.roles import Role
 from apps.work_orders.models import WorkOrder
 from schema.compiler import plans
 from schema.compiler.errors import NotCompiledError
+from schema.compiler.kept import Kept
+from schema.compiler.lists import CompiledList
 from schema.compiler.metrics import READS
+from schema.compiler.operation import CompiledOperation
 from schema.compiler.statement import Sql, Statement, Table, Tracer, UnscopedError
 from schema.reads.global_id import encode_id
+from schema.reads.plan import Selections
 from tests import factories
 from tests.graphql import data, execute, statements
 
@@ -183,9 +187,56 @@ def test_what_fails_is_logged_and_left_to_the_executor_from_then_on(
 
 
 def test_plans_are_kept_for_so_many_operations_only(people: dict[Role, User], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plans, "_plans", Kept(20))
     for number in range(30):
         execute(people[Role.VIEWER], f"{{ alias{number}: __typename }}")
-    assert len(plans._plans) <= plans._plans.maxsize == plans.MOST_PLANS
+    assert len(plans._plans) == 20
+
+
+def test_documents_that_come_once_drive_out_no_plan(
+    people: dict[Role, User], monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    monkeypatch.setattr(plans, "_plans", Kept(20))
+    settings.COMPILE_AFTER, document = 1, "{ sites { edges { node { id } } } }"
+    for _ in range(2):
+        execute(people[Role.VIEWER], document)
+    for number in range(30):
+        execute(people[Role.VIEWER], f"{{ alias{number}: __typename }}")
+    before = counted("compiled")
+    execute(people[Role.VIEWER], document)
+    assert (counted("compiled"), len(plans._plans)) == (before + 1, 1)
+
+
+def test_what_can_not_be_compiled_is_tried_once(people: dict[Role, User], monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+    compiled = CompiledList._compiled
+
+    def counting(self: CompiledList, *about: Any) -> Any:
+        tried.append(1)
+        return compiled(self, *about)
+
+    monkeypatch.setattr(CompiledList, "_compiled", counting)
+    for _ in range(3):
+        answer = data(people[Role.VIEWER], "{ tasks(filters: {title: {inList: []}}) { totalCount } }")
+        assert answer == {"tasks": {"totalCount": 0}}
+    assert len(tried) == 1
+
+
+def test_values_of_variables_are_not_kept_with_a_plan(
+    people: dict[Role, User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Selections] = []
+    start = CompiledOperation.__init__
+
+    def noting(self: CompiledOperation, selections: Selections) -> None:
+        made.append(selections)
+        start(self, selections)
+
+    monkeypatch.setattr(CompiledOperation, "__init__", noting)
+    document = """query ($q: String!, $yes: Boolean!) {
+        workOrders(filters: {title: {exact: $q}}) { edges { node { id title @include(if: $yes) } } } }"""
+    assert data(people[Role.VIEWER], document, q="pump 1", yes=True)["workOrders"]["edges"][0]["node"]["title"]
+    assert [selections.variables.coerced for selections in made] == [{"yes": True}]
 
 
 def test_each_table_of_a_statement_is_kept_to_the_tenant(people: dict[Role, User]) -> None:

@@ -1,10 +1,8 @@
 """Nodes for what the executor answers: the entity of a mutation, the node of a search result, read by a plan."""
 
-from collections.abc import Hashable, Iterable, Mapping
-from threading import Lock
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from cachetools import LRUCache
 from django.conf import settings
 from graphql.execution.collect_fields import FieldDetailsList
 
@@ -17,6 +15,7 @@ from schema.reads.plan import Selections
 from schema.reads.render import Rendered
 
 from .errors import NotCompiledError
+from .kept import Kept
 from .nodes import CompiledNodes
 from .operation import Compiler
 from .run import Run
@@ -24,8 +23,7 @@ from .run import Run
 MOST: Final = 200
 """So many selections of nodes are kept, those that came last."""
 
-_kept: Final[LRUCache[Hashable, CompiledNodes | int]] = LRUCache(MOST)
-_lock: Final = Lock()
+_kept: Final[Kept[CompiledNodes]] = Kept(MOST)
 
 
 def answered_nodes(
@@ -48,12 +46,6 @@ def answered_nodes(
 
 
 def _nodes(selections: Selections, details: FieldDetailsList) -> CompiledNodes | None:
-    # Truths decide on what is selected, if they stand in directives.
-    truths = ((name, value) for name, value in selections.variables.coerced.items() if isinstance(value, bool | None))
-    key = page_key(each.node for each in details), tuple(truths)
-    with _lock:
-        kept = _kept.get(key, 0)
-        if isinstance(kept, int):
-            kept = kept + 1 if kept < settings.COMPILE_AFTER else CompiledNodes(Compiler(selections), details)
-            _kept[key] = kept
-    return None if isinstance(kept, int) else kept
+    kept = selections.kept()
+    key = page_key(each.node for each in details), *kept.variables.coerced.items()
+    return _kept.get(key, lambda: CompiledNodes(Compiler(kept), details))

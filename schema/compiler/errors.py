@@ -8,6 +8,7 @@ RESOLVER: Final = "resolver"
 INPUT: Final = "input"
 GONE: Final = "gone"
 DEEP: Final = "deep"
+DATABASE: Final = "database"
 
 
 class NotCompiledError(Exception):

@@ -50,7 +50,7 @@ class CompiledList:
         self.node_type = field_type(field_type(kind, "edges"), "node")
         self.model = model_of(self.node_type)
         self._arguments = Arguments(compiler.selections, parent, details)
-        self._pages: LRUCache[Hashable, CompiledPage] = LRUCache(MOST_STATEMENTS)
+        self._pages: LRUCache[Hashable, CompiledPage | str] = LRUCache(MOST_STATEMENTS)
         self._orders: LRUCache[Hashable, Order] = LRUCache(MOST_STATEMENTS)
         self._lock = Lock()
 
@@ -67,13 +67,14 @@ class CompiledList:
         return page.below(run, Given(run.tenant, values, owners))
 
     def _page(self, run: Run) -> tuple[CompiledPage, list[Any]]:
-        """Return what serves the arguments of a run, and what is bound in it."""
+        """Return what serves the arguments of a run, and what is bound in it.
+
+        Raises NotCompiledError for arguments that the executor has to judge.
+        """
         try:
             return self._page_for(self._arguments.coerced(run.variables))
         except RequestError as error:
             raise NotCompiledError(INPUT, error.message) from error
-        except EmptyResultSet as error:
-            raise NotCompiledError(INPUT, "nothing can fulfil the filter") from error
 
     def _page_for(self, given: dict[str, Any]) -> tuple[CompiledPage, list[Any]]:
         values: list[Any] = []
@@ -84,10 +85,21 @@ class CompiledList:
         with self._lock:
             page = self._pages.get(key)
         if page is None:
-            page = self._compiled(given, cursors)
+            page = self._compiled_or_why_not(given, cursors)
             with self._lock:
                 self._pages[key] = page
+        if isinstance(page, str):
+            raise NotCompiledError(page)
         return page, values
+
+    def _compiled_or_why_not(self, given: dict[str, Any], cursors: Sequence[Any]) -> CompiledPage | str:
+        # It is made of stand-ins: what becomes of it does not depend on the values.
+        try:
+            return self._compiled(given, cursors)
+        except (RequestError, EmptyResultSet):
+            return INPUT
+        except NotCompiledError as error:
+            return error.reason
 
     def _cursor(self, given: dict[str, Any], ordering: Hashable, name: str, values: list[Any]) -> Hashable:
         """Add the values of a cursor to those that are bound; return which of them are there at all."""

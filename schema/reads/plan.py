@@ -5,8 +5,8 @@ A plan is found by reading the selected fields once, before anything is fetched.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self
 
 from django.db import models
 from django.db.models.expressions import Combinable
@@ -100,6 +100,15 @@ class Selections:
         """Return the selections of the operation that is being executed."""
         fragments = {name: FragmentDetails(fragment) for name, fragment in info.fragments.items()}
         return cls(info.schema, info.operation, _variable_values(info), fragments)
+
+    def kept(self) -> Self:
+        """Return the same with the truths alone of the variables: what else a client sent is not to be kept for long.
+
+        Nothing but truths decides, in directives, on what is selected.
+        """
+        truths = {name: value for name, value in self.variables.coerced.items() if isinstance(value, bool | None)}
+        sources = {name: self.variables.sources[name] for name in truths if name in self.variables.sources}
+        return replace(self, variables=VariableValues(sources, truths))
 
     def below(self, parent: GraphQLObjectType, details: FieldDetailsList) -> Iterator[tuple[str, FieldDetailsList]]:
         """Yield the name of each field selected below these, with its nodes; each alias by itself."""
