@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
 
-from graphql import GraphQLInterfaceType, GraphQLObjectType, get_named_type
+from graphql import GraphQLInterfaceType, GraphQLNonNull, GraphQLObjectType, get_named_type
 
 from schema.documents.document import Document, read
 from schema.root import schema
@@ -195,8 +195,7 @@ class Maker(Inputs):
         def draw() -> bool:
             return self.odds(70) == (name == "include")
 
-        kind = TYPES["Query"].fields["workflow"].args["kind"].type.__class__(TYPES["Boolean"])
-        return written(self.given(kind, draw, 50, null=False))
+        return written(self.given(GraphQLNonNull(TYPES["Boolean"]), draw, 50, null=False))
 
     def arguments(self, kind: Kind, name: str) -> str:
         declared = kind.fields[name].args
