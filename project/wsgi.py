@@ -11,7 +11,8 @@ from project.stack import roomy
 from schema.documents.trusted import registered
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
-application = roomy(get_wsgi_application())
+django = get_wsgi_application()
+application = roomy(import_module("project.lane").lane(django))  # models can be imported only now
 registered(tuple(settings.TRUSTED_DOCUMENTS_PATH))  # what can't be read is to stop the server, not a request
 import_module(settings.ROOT_URLCONF)  # Django would import it, and the schema with it, for the first request
 gc.collect()

@@ -1,34 +1,38 @@
 """How long a request keeps us busy: the CPU time of its thread, and the time that the database works for it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from time import perf_counter, thread_time
-from typing import Any
+from typing import Any, Self
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 
 
 class Busy:
-    """Measures the time that is spent inside `measured`."""
+    """Measures the time that is spent inside `measured`, which is not entered twice at once."""
 
     def __init__(self) -> None:
         """Have measured nothing yet."""
-        self._in_database = self._cpu = 0.0
+        self._in_database = self._cpu = self._started = 0.0
+        self._connection = connections[DEFAULT_DB_ALIAS]  # to look it up each time would cost more than to measure
 
     @property
     def milliseconds(self) -> int:
         """How long it was."""
         return round((self._in_database + self._cpu) * 1000)
 
-    @contextmanager
-    def measured(self) -> Iterator[None]:
+    def measured(self) -> Self:
         """Measure what happens inside."""
-        started = thread_time()
-        try:
-            with connection.execute_wrapper(self._execute):
-                yield
-        finally:
-            self._cpu += thread_time() - started
+        return self
+
+    def __enter__(self) -> None:
+        """Begin to measure."""
+        self._connection.execute_wrappers.append(self._execute)
+        self._started = thread_time()
+
+    def __exit__(self, *_: object) -> None:
+        """Measure no longer."""
+        self._cpu += thread_time() - self._started
+        self._connection.execute_wrappers.remove(self._execute)
 
     def _execute(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
         started = perf_counter()

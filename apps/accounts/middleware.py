@@ -1,12 +1,13 @@
 """Who is asking: each request gets a user, its queries that user's tenant, and its changes and log lines an origin."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from .models import User
 from .origin import AuditSource, Origin, new_correlation_id, origin_scope, sent_by
 from .tenancy import all_tenants, tenant_scope
 from .tokens import find_token, note_use
@@ -25,12 +26,18 @@ def correlation(get_response: Handler) -> Handler:
         chosen = new_correlation_id(request.headers.get(CORRELATION_HEADER, ""))
         request.correlation_id = chosen  # type: ignore[attr-defined]
         source = AuditSource.ADMIN if _in_admin_site(request) else AuditSource.GRAPHQL
-        with origin_scope(Origin(source, command="nobody signed in", correlation_id=chosen)):
+        with arriving(chosen, source):
             response = get_response(request)
         response[CORRELATION_HEADER] = chosen
         return response
 
     return handle
+
+
+def bearer(header: str) -> str:
+    """Return the text of the token in a header `Authorization`; none if it is of another scheme."""
+    scheme, _, text = header.partition(" ")
+    return text.strip() if scheme.lower() == SCHEME else ""
 
 
 def bearer_token(get_response: Handler) -> Handler:
@@ -40,8 +47,7 @@ def bearer_token(get_response: Handler) -> Handler:
         header = request.headers.get("Authorization")
         if header is None:
             return get_response(request)
-        scheme, _, text = header.partition(" ")
-        token = find_token(text.strip()) if scheme.lower() == SCHEME else None
+        token = find_token(bearer(header))
         if token is None:
             message = "This is no valid bearer token: it may have expired or been revoked. Get a new one."
             return unauthenticated(request, message)
@@ -67,6 +73,19 @@ def tenancy(get_response: Handler) -> Handler:
     return handle
 
 
+def arriving(correlation_id: str, source: AuditSource = AuditSource.GRAPHQL) -> AbstractContextManager[None]:
+    """Let what is done inside come from a request of nobody, until it turns out whose it is."""
+    return origin_scope(Origin(source, command="nobody signed in", correlation_id=correlation_id))
+
+
+@contextmanager
+def acting(user: User, *, everywhere: bool = False) -> Iterator[None]:
+    """Let a request's user read their tenant's rows inside, or every tenant's, and have done what is done there."""
+    tenants = all_tenants() if everywhere else tenant_scope(user.tenant_id)
+    with tenants, origin_scope(sent_by(user.pk, user.tenant_id)):
+        yield
+
+
 def unauthenticated(request: HttpRequest, message: str) -> JsonResponse:
     """Return the 401 answer, in GraphQL's form, and under its media type if the client knows it."""
     error = {"message": message, "extensions": {"code": "UNAUTHENTICATED"}}
@@ -77,12 +96,10 @@ def unauthenticated(request: HttpRequest, message: str) -> JsonResponse:
 
 
 def _scope(request: HttpRequest) -> AbstractContextManager[object]:
-    user, scope = request.user, ExitStack()
-    if user.is_authenticated:
-        everything = user.is_superuser and _in_admin_site(request)
-        scope.enter_context(all_tenants() if everything else tenant_scope(user.tenant_id))
-        scope.enter_context(origin_scope(sent_by(user.pk, user.tenant_id)))
-    return scope
+    user = request.user
+    if not user.is_authenticated:
+        return nullcontext()
+    return acting(user, everywhere=user.is_superuser and _in_admin_site(request))
 
 
 def _in_admin_site(request: HttpRequest) -> bool:

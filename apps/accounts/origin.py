@@ -6,15 +6,16 @@ commands) comes from the program that runs.
 
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
 from django.db import models
+
+from .scopes import Held
 
 WELL_FORMED: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{7,63}")
 """A correlation id that is taken over from a client."""
@@ -51,26 +52,20 @@ def current_origin() -> Origin:
     return _origin.get() or Origin(AuditSource.COMMAND, command=_program())
 
 
-@contextmanager
-def origin_scope(origin: Origin) -> Iterator[None]:
+def origin_scope(origin: Origin) -> AbstractContextManager[None]:
     """Let what is written inside come from there."""
-    token = _origin.set(origin)
-    try:
-        yield
-    finally:
-        _origin.reset(token)
+    return Held(_origin, origin)
 
 
-@contextmanager
-def command_scope(name: str) -> Iterator[None]:
+def command_scope(name: str) -> AbstractContextManager[None]:
     """Let what is written inside come from this command, under a correlation id of its own."""
-    with origin_scope(Origin(AuditSource.COMMAND, command=name, correlation_id=new_correlation_id())):
-        yield
+    return origin_scope(Origin(AuditSource.COMMAND, command=name, correlation_id=new_correlation_id()))
 
 
 def sent_by(user_id: int, tenant_id: int) -> Origin:
     """Return the origin at hand, with the user that turned out to have sent the request."""
-    return replace(current_origin(), user_id=user_id, user_tenant_id=tenant_id, command="")
+    arrived = current_origin()
+    return Origin(arrived.source, user_id, tenant_id, correlation_id=arrived.correlation_id)
 
 
 def correlation_id() -> str:

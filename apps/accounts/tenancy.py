@@ -6,14 +6,14 @@ manager raises, so that a forgotten scope is an error and never a leak. Referenc
 tenant either: the database holds them by a foreign key over (tenant, id), see `constraints.SameTenant`.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Final, TypeVar
 
 from django.db import models
 
 from .guarded import GuardedManager
+from .scopes import Held
 
 M_co = TypeVar("M_co", bound=models.Model, covariant=True)
 
@@ -34,21 +34,14 @@ class TenantNotChosenError(RuntimeError):
         )
 
 
-@contextmanager
-def tenant_scope(tenant_id: int) -> Iterator[None]:
+def tenant_scope(tenant_id: int) -> AbstractContextManager[None]:
     """Let queries see the rows of this tenant only."""
-    token = _scope.set(tenant_id)
-    try:
-        yield
-    finally:
-        _scope.reset(token)
+    return Held(_scope, tenant_id)
 
 
-@contextmanager
-def all_tenants() -> Iterator[None]:
+def all_tenants() -> AbstractContextManager[None]:
     """Let queries see the rows of every tenant; for code that serves no user."""
-    with tenant_scope(ALL_TENANTS):
-        yield
+    return tenant_scope(ALL_TENANTS)
 
 
 def current_tenant(model: type[models.Model]) -> int:

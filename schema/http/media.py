@@ -5,7 +5,6 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Final
 
-from django.http import HttpRequest
 from django.http.request import MediaType
 
 from apps.accounts.middleware import GRAPHQL_TYPE
@@ -21,9 +20,9 @@ NAMED: Final = 2
 """The specificity of a media range that names its type whole."""
 
 
-def answer_type(request: HttpRequest) -> str | None:
-    """Return the media type to answer in, or None if the client accepts neither that we have."""
-    return _answer_type(_accepted(request))
+def answer_type(accepted: str) -> str | None:
+    """Return the media type to answer in for a header `Accept`, or None if the client accepts neither that we have."""
+    return _answer_type(_read(accepted))
 
 
 @lru_cache(maxsize=256)
@@ -36,15 +35,15 @@ def _answer_type(accepted: str) -> str | None:
     return GRAPHQL if graphql > json or (graphql == json and named) else JSON
 
 
-def wants_page(request: HttpRequest) -> bool:
+def wants_page(accepted: str) -> bool:
     """Tell whether the client is a browser that wants a page: it lists HTML, and not below any data."""
-    ranges = _ranges(_accepted(request))
+    ranges = _ranges(_read(accepted))
     html, named = _acceptance(ranges, HTML)
     return named and html >= max(_acceptance(ranges, kind)[0] for kind in (GRAPHQL, JSON))
 
 
-def _accepted(request: HttpRequest) -> str:
-    return request.headers.get("Accept", "")[:MAX_ACCEPT].strip().lower() or ANYTHING
+def _read(accepted: str) -> str:
+    return accepted[:MAX_ACCEPT].strip().lower() or ANYTHING
 
 
 def _ranges(accepted: str) -> Sequence[MediaType]:

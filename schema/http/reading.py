@@ -1,13 +1,12 @@
 """What a request of HTTP asks for."""
 
 from collections.abc import Mapping
-from http import HTTPMethod
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest, UnreadablePostError
+from django.utils.http import parse_header_parameters
 
 from schema.documents.persisted import hash_sent
 from schema.errors import BadRequestError, QueryTooComplexError
@@ -33,52 +32,45 @@ class MediaTypeError(BadRequestError):
     status = BadRequestError.status.UNSUPPORTED_MEDIA_TYPE
 
 
-def asks_nothing(request: HttpRequest) -> bool:
-    """Tell whether a request by GET names no operation."""
-    return not any(name in request.GET for name in PARAMETERS)
+def asks_nothing(parameters: Mapping[str, Any]) -> bool:
+    """Tell whether a query string names no operation."""
+    return not any(name in parameters for name in PARAMETERS)
 
 
-def operations(request: HttpRequest) -> tuple[list[Asked], bool]:
-    """Return the operations that a request asks for, and whether it is a batch of them.
+@lru_cache(maxsize=64)
+def is_json(content_type: str) -> bool:
+    """Tell whether a body is JSON in UTF-8, by its header."""
+    kind, parameters = parse_header_parameters(content_type)
+    return kind == JSON and parameters.get("charset", "").lower() in UTF_8
+
+
+def posted(body: bytes) -> tuple[list[Asked], bool]:
+    """Return the operations that a body asks for, and whether it is a batch of them.
 
     Raises BadRequestError.
     """
-    if request.method == HTTPMethod.POST:
-        return _posted(_body(request))
-    return [_asked(_query_string(request))], False
-
-
-def _posted(body: Any) -> tuple[list[Asked], bool]:
-    if not isinstance(body, list):
-        return [_asked(body)], False
-    if not body:
+    given = _json(body, "The body")
+    if not isinstance(given, list):
+        return [_asked(given)], False
+    if not given:
         raise BadRequestError("A batch must have an operation.")
-    if len(body) > settings.MAX_BATCH:
-        raise QueryTooComplexError(f"A batch may have {settings.MAX_BATCH} operations; this one has {len(body)}.")
-    return [_asked(each) for each in body], True
+    if len(given) > settings.MAX_BATCH:
+        raise QueryTooComplexError(f"A batch may have {settings.MAX_BATCH} operations; this one has {len(given)}.")
+    return [_asked(each) for each in given], True
 
 
-def _query_string(request: HttpRequest) -> dict[str, Any]:
-    given: dict[str, Any] = request.GET.dict()
+def queried(parameters: Mapping[str, Any]) -> tuple[list[Asked], bool]:
+    """Return the operation that a query string asks for; it is no batch.
+
+    Raises BadRequestError.
+    """
+    given = dict(parameters)
     for name in ("variables", "extensions"):
         if given.get(name):
             given[name] = _json(str(given[name]).encode(errors="surrogateescape"), f"`{name}`")
         else:
             given.pop(name, None)
-    return given
-
-
-def _body(request: HttpRequest) -> Any:
-    charset = request.content_params.get("charset", "") if request.content_params else ""
-    if request.content_type != JSON or charset.lower() not in UTF_8:
-        raise MediaTypeError(f"Send JSON in UTF-8, with the header `Content-Type: {JSON}`.")
-    try:
-        body = request.body
-    except RequestDataTooBig:
-        raise TooLargeError(f"A body may have {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.") from None
-    except (UnreadablePostError, ValueError):  # its length may be no number
-        raise BadRequestError("The body ended before its end.") from None
-    return _json(body, "The body")
+    return [_asked(given)], False
 
 
 def _json(text: bytes, name: str) -> Any:

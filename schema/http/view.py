@@ -1,45 +1,25 @@
-"""`/graphql`: operations by POST and GET, GraphiQL for a browser."""
+"""`/graphql` as Django serves it: operations by POST and GET, GraphiQL for a browser."""
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from http import HTTPMethod, HTTPStatus
-from math import ceil
-from typing import Any, Final
+from typing import Final
 
-import orjson
 from django.conf import settings
-from django.core.exceptions import SuspiciousOperation
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.urls import reverse
-from django.utils.cache import patch_vary_headers
 
-from schema.budget import OverBudgetError, admitted
-from schema.busy import Busy
 from schema.context import UNAUTHENTICATED, actor_of
-from schema.errors import (
-    BadRequestError,
-    ForbiddenError,
-    MethodError,
-    RateLimitedError,
-    RequestError,
-    UnauthenticatedError,
-    internal,
-)
+from schema.errors import BadRequestError, ForbiddenError, MethodError, UnauthenticatedError
 from schema.graphiql import graphiql_response
-from schema.operation import Answer, Asked, answer_all
+from schema.operation import Asked
 
 from .media import GRAPHQL, JSON, answer_type, wants_page
-from .reading import asks_nothing, operations
+from .protocol import ALLOWED, Reply, operations, refusal, told
+from .reading import MediaTypeError, TooLargeError, asks_nothing, is_json, posted, queried
 
-logger = logging.getLogger(__name__)
-
-ALLOWED: Final = "GET, HEAD, POST, OPTIONS"
 READING: Final = {HTTPMethod.GET, HTTPMethod.HEAD}
-PARTIAL_SUCCESS: Final = 294
-"""The draft's status for data with errors."""
-
-LEGACY_OK: Final = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
-"""What is wrong with an operation; to a client that reads plain JSON only, the draft tells it under the status 200."""
 
 
 class AcceptError(BadRequestError):
@@ -50,94 +30,53 @@ class AcceptError(BadRequestError):
 
 def graphql(request: HttpRequest) -> HttpResponse:
     """Answer a request; whatever is wrong with it is told in GraphQL's form."""
-    media = answer_type(request) or JSON
-    try:
-        return _answer(request, media)
-    except RequestError as error:
-        return _refusal(error, media)
-    except SuspiciousOperation:
-        return _refusal(
-            BadRequestError("The request has more parameters, or other ones, than a request may have."), media
-        )
-    except Exception:
-        logger.exception("The request failed outside any resolver")
-        return _response({"errors": [internal().formatted]}, HTTPStatus.INTERNAL_SERVER_ERROR, media)
+    media = answer_type(_accepted(request))
+    answer = told(partial(_answer, request, media), media or JSON)
+    return response(answer) if isinstance(answer, Reply) else answer
 
 
-def _answer(request: HttpRequest, media: str) -> HttpResponse:
+def response(reply: Reply) -> HttpResponse:
+    """Return Django's form of an answer."""
+    return HttpResponse(
+        reply.content, status=reply.status_code, reason=reply.reason_phrase, headers=dict(reply.headers)
+    )
+
+
+def _answer(request: HttpRequest, media: str | None) -> HttpResponse | Reply:
     if request.method == HTTPMethod.OPTIONS:
         return HttpResponse(status=HTTPStatus.NO_CONTENT, headers={"Allow": ALLOWED})
-    if request.method not in {*READING, HTTPMethod.POST}:
+    reading = request.method in READING
+    if not reading and request.method != HTTPMethod.POST:
         raise MethodError("Send operations by POST, or queries by GET.")
-    if request.method in READING and asks_nothing(request) and settings.GRAPHIQL and wants_page(request):
+    if reading and asks_nothing(request.GET) and settings.GRAPHIQL and wants_page(_accepted(request)):
         return graphiql_response(request, token=settings.GRAPHIQL_TOKEN)
-    if answer_type(request) is None:
+    if media is None:
         raise AcceptError(f"Answers come as {GRAPHQL} or {JSON}; accept one of them.")
-    actor, busy = actor_of(request), Busy()
-    asked: Sequence[Asked | RequestError] = ()
-    is_batch = False
+    return operations(actor_of(request), partial(_asked, request), media, reading=reading)
+
+
+def _asked(request: HttpRequest) -> tuple[Sequence[Asked], bool]:
+    if request.method in READING:
+        return queried(request.GET.dict())
+    if not is_json(request.META.get("CONTENT_TYPE", "")):
+        raise MediaTypeError(f"Send JSON in UTF-8, with the header `Content-Type: {JSON}`.")
     try:
-        with admitted(actor):
-            with busy.measured():
-                asked, is_batch = _asked(request)
-            answers, paid = answer_all(actor, asked, busy, reading=request.method in READING)
-    except OverBudgetError as error:
-        return _over_budget(error, asked, media, is_batch=is_batch)
-    bodies = [answer.body(paid) for answer in answers]
-    if is_batch:
-        return _response(bodies, HTTPStatus.OK, media, paid.headers())
-    return _response(bodies[0], _status(answers[0], media), media, paid.headers())
+        body = request.body
+    except RequestDataTooBig:
+        raise TooLargeError(f"A body may have {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.") from None
+    except (UnreadablePostError, ValueError):  # its length may be no number
+        raise BadRequestError("The body ended before its end.") from None
+    return posted(body)
 
 
-def _asked(request: HttpRequest) -> tuple[Sequence[Asked | RequestError], bool]:
-    try:
-        return operations(request)
-    except RequestError as error:
-        return [error], False
-
-
-def _status(answer: Answer, media: str) -> int:
-    if answer.ran:
-        return PARTIAL_SUCCESS if answer.errors and media == GRAPHQL else HTTPStatus.OK
-    legacy = media == JSON and answer.status in LEGACY_OK and not answer.malformed
-    return HTTPStatus.OK if legacy else answer.status
-
-
-def _over_budget(
-    error: OverBudgetError, asked: Sequence[Asked | RequestError], media: str, *, is_batch: bool
-) -> HttpResponse:
-    answer = Answer(error.told.status, [error.told], requested=error.requested, actual=0)
-    body = answer.body(error.charge)
-    bodies: Any = [body] * len(asked) if is_batch else body
-    headers = {**error.charge.headers(), **_waiting(error.told)}
-    return _response(bodies, _status(answer, media), media, headers)
-
-
-def _waiting(error: RequestError) -> Mapping[str, str]:
-    return {"Retry-After": str(ceil(error.retry_after))} if isinstance(error, RateLimitedError) else {}
-
-
-def _refusal(error: RequestError, media: str) -> HttpResponse:
-    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, UnauthenticatedError) else None
-    return _response({"errors": [error.formatted]}, error.status, media, headers)
-
-
-def _response(body: Any, status: int, media: str, headers: Mapping[str, str] | None = None) -> HttpResponse:
-    response = HttpResponse(orjson.dumps(body), status=status, content_type=f"{media}; charset=utf-8")
-    if status == PARTIAL_SUCCESS:
-        response.reason_phrase = "Partial Success"
-    if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        response["Allow"] = ALLOWED
-    for name, value in (headers or {}).items():
-        response[name] = value
-    response["Cache-Control"] = "no-store"
-    patch_vary_headers(response, ("Accept", "Authorization", "Cookie"))
-    return response
+def _accepted(request: HttpRequest) -> str:
+    return request.headers.get("Accept", "")
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 (Django's signature)
     """Return what a request without the CSRF token gets; one for data that has no session either is nobody's."""
+    media = answer_type(_accepted(request)) or JSON
     if request.path == reverse("graphql") and settings.SESSION_COOKIE_NAME not in request.COOKIES:
-        return _refusal(UnauthenticatedError(UNAUTHENTICATED), answer_type(request) or JSON)
+        return response(refusal(UnauthenticatedError(UNAUTHENTICATED), media))
     message = "The CSRF token is missing or wrong: send the page's token in X-CSRFToken, or use a bearer token."
-    return _refusal(ForbiddenError(message), answer_type(request) or JSON)
+    return response(refusal(ForbiddenError(message), media))
