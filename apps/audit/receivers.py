@@ -8,12 +8,13 @@ from uuid import UUID
 
 import orjson
 from django.contrib.admin.models import LogEntry
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 from django.utils import timezone
 
 from apps.accounts.models import Tenant
 from apps.accounts.origin import current_origin
+from apps.accounts.prepared import prepared
 from apps.accounts.records import Versioned, differences
 from apps.lifecycle.actors import Actor, SystemActor
 from apps.lifecycle.signals import CREATE, DELETE, UPDATE, Change, ChangeSet, entities_changed
@@ -24,7 +25,7 @@ from .redaction import scrub, shown
 INSERT = """
 INSERT INTO audit_auditentry (tenant_id, at, actor_id, command, comment, correlation_id, operation_id, source,
     action, entity_kind, entity_id, entity_version, changes)
-SELECT %s, %s, %s, %s, %s, %s, %s, %s, u.* FROM jsonb_to_recordset(%s::jsonb)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, u.* FROM jsonb_to_recordset($9::jsonb)
     AS u (action text, entity_kind text, entity_id bigint, entity_version int, changes jsonb)
 """
 
@@ -92,8 +93,7 @@ def record(
     entries = [_entry(change) for change in changes]
     tenant, origin = _tenant_of(changes[0].entity), current_origin()
     shared = (tenant, at, *who, scrub(comment), origin.correlation_id, operation_id, origin.source.value)
-    with connection.cursor() as cursor:
-        cursor.execute(INSERT, [*shared, orjson.dumps(entries).decode()])
+    prepared(INSERT, [*shared, orjson.dumps(entries).decode()])
     transaction.on_commit(partial(write_log, shared, entries))
 
 

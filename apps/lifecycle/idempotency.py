@@ -9,11 +9,12 @@ from typing import Any, Final, TypeVar
 
 import orjson
 from concurrency.exceptions import RecordModifiedError
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 from psycopg.errors import DeadlockDetected
 
 from apps.accounts.models import User
+from apps.accounts.prepared import prepared
 from apps.accounts.trail import changes_since
 
 from .errors import RefusedError, ValidationFailedError, VersionConflictError
@@ -30,11 +31,12 @@ TRIES: Final = 3
 MAX_LENGTH: Final = 200
 CLAIM: Final = """
 INSERT INTO lifecycle_idempotencykey AS k (tenant_id, user_id, key, fingerprint, created_at)
-VALUES (%(tenant)s, %(user)s, %(key)s, %(fingerprint)s, %(now)s)
+VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (user_id, key) DO UPDATE
 SET fingerprint = excluded.fingerprint, created_at = excluded.created_at, outcome = NULL
-WHERE k.created_at < %(expired)s RETURNING id
+WHERE k.created_at < $6 RETURNING id
 """
+KEEP: Final = "UPDATE lifecycle_idempotencykey SET outcome = $2::jsonb WHERE id = $1"
 R = TypeVar("R")
 
 
@@ -98,8 +100,7 @@ def _once(request: Request, actor: User, work: Callable[[], Outcome]) -> Done:
         IdempotencyKey.unscoped.filter(pk=claimed).delete()
         return Done(outcome)
     stored = orjson.dumps(store(outcome), default=_plain).decode()
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE lifecycle_idempotencykey SET outcome = %s::jsonb WHERE id = %s", [stored, claimed])
+    prepared(KEEP, [claimed, stored])
     return Done(outcome)
 
 
@@ -111,18 +112,8 @@ def _check(key: str) -> None:
 
 def _claim(request: Request, actor: User) -> int | None:
     now = timezone.now()
-    values = {
-        "tenant": actor.tenant_id,
-        "user": actor.pk,
-        "key": request.key,
-        "fingerprint": request.fingerprint,
-        "now": now,
-        "expired": now - KEPT,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(CLAIM, values)
-        row = cursor.fetchone()
-    return row[0] if row else None
+    claimed = prepared(CLAIM, [actor.tenant_id, actor.pk, request.key, request.fingerprint, now, now - KEPT])
+    return claimed[0][0] if claimed else None
 
 
 def _recall(request: Request, actor: User) -> Outcome:

@@ -1,6 +1,7 @@
 """What a mutation did, as JSON and back: an entity as it left it, or the report of a bulk."""
 
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -23,8 +24,7 @@ REPORTED = ("id", "tenant_id", "status", "version")
 def store(outcome: Outcome) -> Json:
     """Return an outcome as values that JSON has, with times and UUIDs as orjson writes them."""
     if isinstance(outcome, Entity):
-        columns = [field.attname for field in outcome._meta.concrete_fields if not field.generated]
-        return {"entity": _store_entity(outcome, columns)}
+        return {"entity": _store_entity(outcome, _columns(type(outcome)))}
     return {
         "report": {
             "operation_id": outcome.operation_id,
@@ -41,6 +41,11 @@ def restore(stored: Json) -> Outcome:
     report = stored["report"]
     results = [_restore_result(result) for result in report["results"]]
     return Report(results, report["dry_run"], UUID(report["operation_id"]))
+
+
+@cache
+def _columns(model: type[Entity]) -> tuple[str, ...]:
+    return tuple(field.attname for field in model._meta.concrete_fields if not field.generated)
 
 
 def _store_entity(entity: Entity, columns: Any) -> Json:

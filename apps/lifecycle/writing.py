@@ -9,22 +9,19 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import connection, models
-from psycopg import sql
 
+from apps.accounts.prepared import prepared
 from apps.accounts.sequences import take_numbers
+from apps.accounts.tenancy import current_tenant
 
 from .actors import Actor
 from .models import Entity, NumberedEntity
 from .rules import Annotation
 from .signals import CREATE, Change, ChangeSet, entities_changed
+from .statements import given, inserting, locking, made, updating
 from .validation import violations_refused
 
 E = TypeVar("E", bound=Entity)
-
-UPDATE = """
-UPDATE {table} AS t SET version = t.version + 1, updated_at = %s{assignments}
-FROM (SELECT * FROM unnest({arrays}) AS u (id{columns})) AS v WHERE t.id = v.id AND t.tenant_id = %s
-"""
 
 
 def lock(model: type[E], keys: Iterable[int], *, alone: bool = False) -> dict[int, E]:
@@ -33,7 +30,9 @@ def lock(model: type[E], keys: Iterable[int], *, alone: bool = False) -> dict[in
     Everybody locks in this order, so no two can wait for each other in a circle. `alone` keeps others from writing
     rows that refer to these, too: for rules that count them.
     """
-    rows = model.objects.select_for_update(of=("self",), no_key=not alone).filter(pk__in=set(keys)).order_by("pk")
+    found = prepared(locking(model, alone=alone), [list(set(keys)), current_tenant(model) or None])
+    names = [field.attname for field in model._meta.concrete_fields]
+    rows = (model.from_db(connection.alias, names, values) for values in found)
     return {row.pk: row for row in rows}
 
 
@@ -55,7 +54,7 @@ def insert(entity: Entity, *, actor: Actor, at: datetime) -> None:
     if isinstance(entity, NumberedEntity):
         (entity.serial,) = take_numbers(tenant_id=entity.tenant_id, kind=entity.number_kind)
     with violations_refused(model):
-        models.QuerySet[Entity](model).bulk_create([entity])
+        _insert(entity)
     announce([Change(entity, CREATE, entity.changes())], actor=actor, at=at)
 
 
@@ -72,9 +71,9 @@ def update(
         return
     rows = [change.entity for change in changes]
     model = type(rows[0])
-    names = dict.fromkeys(field.field for change in changes for field in change.fields)
+    names = list(dict.fromkeys(field.field for change in changes for field in change.fields))
     with violations_refused(model):
-        _write(model, rows, [model._meta.get_field(name) for name in names], at)
+        _write(model, rows, names, at)
     for row in rows:
         row.version, row.updated_at = row.version + 1, at
     announce(changes, actor=actor, at=at, comment=comment, operation_id=operation_id)
@@ -88,21 +87,18 @@ def announce(changes: Sequence[Change], *, actor: Actor, at: datetime, **why: An
         change.entity.remember()
 
 
-def _write(model: type[models.Model], rows: Sequence[Any], fields: Sequence[Any], at: datetime) -> None:
-    names = [sql.Identifier(field.column) for field in fields]
-    statement = sql.SQL(UPDATE).format(
-        table=sql.Identifier(model._meta.db_table),
-        assignments=sql.SQL("").join(sql.SQL(", {0} = v.{0}").format(name) for name in names),
-        arrays=sql.SQL(", ").join(sql.SQL(f"%s::{kind}[]") for kind in ("bigint", *map(_type, fields))),
-        columns=sql.SQL("").join(sql.SQL(", {}").format(name) for name in names),
-    )
-    values = [[getattr(row, field.attname) for row in rows] for field in fields]
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [at, [row.pk for row in rows], *values, rows[0].tenant_id])
-        if cursor.rowcount != len(rows):
-            raise RuntimeError(f"{cursor.rowcount} of {len(rows)} locked rows were written.")
+def _insert(entity: Entity) -> None:
+    model = type(entity)
+    values = [field.get_db_prep_save(field.pre_save(entity, add=True), connection) for field in given(model)]
+    (filled,) = prepared(inserting(model), values)
+    for field, value in zip(made(model), filled, strict=True):
+        setattr(entity, field.attname, value)
+    entity._state.adding, entity._state.db = False, connection.alias
 
 
-def _type(field: Any) -> str:
-    """Return PostgreSQL's name for a column's type without its size: a cast to a size would cut a text in silence."""
-    return str(field.db_type(connection)).partition("(")[0]
+def _write(model: type[models.Model], rows: Sequence[Any], names: Sequence[str], at: datetime) -> None:
+    columns = ["id", *(model._meta.get_field(name).attname for name in names)]  # type: ignore[union-attr]
+    values = [[getattr(row, column) for row in rows] for column in columns]
+    written = prepared(updating(model, *names), [at, rows[0].tenant_id, *values])
+    if len(written) != len(rows):
+        raise RuntimeError(f"{len(written)} of {len(rows)} locked rows were written.")

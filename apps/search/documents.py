@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from django.db import connection
+from apps.accounts.prepared import prepared
 
 from .declaration import NUMBER, Searched
 from .words import folded, words
@@ -12,9 +12,9 @@ from .words import folded, words
 WRITE: Final = """
 WITH given AS MATERIALIZED (
     SELECT kind, key, string_to_array(words, ' ') AS words, place, (
-        SELECT id FROM search_document d WHERE d.tenant_id = %(tenant)s AND d.kind = g.kind AND d.entity_id = g.key
+        SELECT id FROM search_document d WHERE d.tenant_id = $1::bigint AND d.kind = g.kind AND d.entity_id = g.key
     ) AS id
-    FROM unnest(%(kinds)s::text[], %(keys)s::bigint[], %(words)s::text[])
+    FROM unnest($2::text[], $3::bigint[], $4::text[])
         WITH ORDINALITY AS g (kind, key, words, place)
 ),
 changed AS (
@@ -25,12 +25,12 @@ changed AS (
 ),
 added AS (
     INSERT INTO search_document (tenant_id, kind, entity_id, words, merged, pending)
-    SELECT %(tenant)s, g.kind, g.key, g.words, '{{}}', {pending} FROM given g
+    SELECT $1::bigint, g.kind, g.key, g.words, '{{}}', {pending} FROM given g
     WHERE {missing} ORDER BY g.place
     ON CONFLICT (tenant_id, kind, entity_id) DO {conflict}
 )
 SELECT count(*), coalesce(sum(words), 0) FROM (
-    SELECT cardinality(words) AS words FROM search_document WHERE tenant_id = %(tenant)s AND pending LIMIT %(many)s
+    SELECT cardinality(words) AS words FROM search_document WHERE tenant_id = $1::bigint AND pending LIMIT $5::bigint
 ) AS pending
 """
 """Each document is looked for by itself, by its own index. Joined, PostgreSQL might read all of a tenant: one that is
@@ -39,8 +39,8 @@ new among many has hardly any, to the planner's statistics.
 
 ADD: Final = """
 INSERT INTO search_document (tenant_id, kind, entity_id, words, merged, pending)
-SELECT %(tenant)s, g.kind, g.key, string_to_array(g.words, ' '), '{}', false
-FROM unnest(%(kinds)s::text[], %(keys)s::bigint[], %(words)s::text[]) WITH ORDINALITY AS g (kind, key, words, place)
+SELECT $1::bigint, g.kind, g.key, string_to_array(g.words, ' '), '{}', false
+FROM unnest($2::text[], $3::bigint[], $4::text[]) WITH ORDINALITY AS g (kind, key, words, place)
 ORDER BY g.place ON CONFLICT DO NOTHING
 """
 OVERWRITE: Final = """UPDATE SET words = EXCLUDED.words, pending = true,
@@ -100,26 +100,24 @@ def write(tenant_id: int, contributions: Sequence[Contribution], *, afresh: bool
     The documents of new entities are numbered in the order given. Whoever builds the index anew, `afresh`, yields to
     those who change entities; its new documents are not `pending` if it goes on to write all postings.
     """
-    conflict, touched, missing = (LEAVE, DIFFERING, ABSENT) if afresh else (OVERWRITE, EVERY, UNCHANGED)
-    with connection.cursor() as cursor:
-        statement = WRITE.format(conflict=conflict, touched=touched, missing=missing, pending=pending)
-        cursor.execute(statement, {**_columns(tenant_id, contributions), "many": MANY})
-        documents, found = cursor.fetchone()
+    ((documents, found),) = prepared(
+        _writing(afresh=afresh, pending=pending), [*_columns(tenant_id, contributions), MANY]
+    )
     documents, found = documents + len(contributions), found + sum(len(each.words or ()) for each in contributions)
     return bool(documents >= MANY or found >= MANY_WORDS)
 
 
 def add(tenant_id: int, contributions: Sequence[Contribution]) -> None:
     """Write documents that are not there yet, for who goes on to write all postings: they are not pending."""
-    with connection.cursor() as cursor:
-        cursor.execute(ADD, _columns(tenant_id, contributions))
+    prepared(ADD, _columns(tenant_id, contributions))
 
 
-def _columns(tenant_id: int, contributions: Sequence[Contribution]) -> dict[str, Any]:
+@cache
+def _writing(*, afresh: bool, pending: bool) -> str:
+    conflict, touched, missing = (LEAVE, DIFFERING, ABSENT) if afresh else (OVERWRITE, EVERY, UNCHANGED)
+    return WRITE.format(conflict=conflict, touched=touched, missing=missing, pending=pending)
+
+
+def _columns(tenant_id: int, contributions: Sequence[Contribution]) -> list[Any]:
     kinds, keys, found = zip(*contributions, strict=True) if contributions else ((), (), ())
-    return {
-        "tenant": tenant_id,
-        "kinds": list(kinds),
-        "keys": list(keys),
-        "words": [None if words is None else " ".join(words) for words in found],
-    }
+    return [tenant_id, list(kinds), list(keys), [None if words is None else " ".join(words) for words in found]]
