@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,12 +79,22 @@ def _stat(pid: int) -> list[str]:
 
 @contextmanager
 def running(name: str, environment: Environment, workers: int, threads: int) -> Iterator[Server]:
-    """Start a server, yield it once it listens, end it. It inherits the processors this process may use."""
+    """Start one of the web servers with our application, yield it once it listens, end it."""
+
+    def command(port: int) -> list[str]:
+        words = CONTENDERS[name].format(host=HOST, port=port, workers=workers, threads=threads)
+        return [sys.executable, "-m", *words.split()]
+
+    with started(name, command, {**environment, "PYTHONPATH": f"{ROOT}{os.pathsep}{install()}"}) as server:
+        yield server
+
+
+@contextmanager
+def started(name: str, command: Callable[[int], list[str]], environment: Environment) -> Iterator[Server]:
+    """Start a server on a port, yield it once it listens, end it. It inherits the processors this process may use."""
     with socket.create_server((HOST, 0)) as listener:
         port = int(listener.getsockname()[1])
-    words = CONTENDERS[name].format(host=HOST, port=port, workers=workers, threads=threads).split()
-    paths = {**environment, "PYTHONPATH": f"{ROOT}{os.pathsep}{install()}"}
-    with subprocess.Popen([sys.executable, "-m", *words], cwd=ROOT, env=paths) as process:  # noqa: S603 - the same
+    with subprocess.Popen(command(port), cwd=ROOT, env=environment) as process:  # noqa: S603 - our own
         try:
             server = Server(name, port, process)
             wait(server)

@@ -21,27 +21,27 @@ Environment = Mapping[str, str]
 
 
 @contextmanager
-def scratch(work_orders: int) -> Iterator[Environment]:
+def scratch(work_orders: int, name: str = NAME) -> Iterator[Environment]:
     """Yield the environment in which the application serves a fresh database with so many work orders."""
     url = os.environ.get("DATABASE_URL") or embedded.database_url()
-    recreate(url)
+    recreate(url, name)
     try:
-        environment = environment_for(urlsplit(url)._replace(path=f"/{NAME}").geturl())
+        environment = environment_for(urlsplit(url)._replace(path=f"/{name}").geturl())
         manage(environment, "migrate", "--verbosity=0")
         manage(environment, "seed_demo", f"--work-orders={work_orders}", "--password=bench")
         with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as connection:
             connection.execute("VACUUM ANALYZE")
         yield environment
     finally:
-        recreate(url, and_then=None)
+        recreate(url, name, and_then=None)
 
 
-def recreate(url: str, and_then: str | None = "CREATE DATABASE {}") -> None:
+def recreate(url: str, name: str, and_then: str | None = "CREATE DATABASE {}") -> None:
     """Drop the scratch database if there is one, and create it anew unless told otherwise."""
     with psycopg.connect(url, autocommit=True) as connection:
         for command in ("DROP DATABASE IF EXISTS {} WITH (FORCE)", and_then):
             if command:
-                connection.execute(sql.SQL(command).format(sql.Identifier(NAME)))
+                connection.execute(sql.SQL(command).format(sql.Identifier(name)))
 
 
 def environment_for(database_url: str) -> Environment:
