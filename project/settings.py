@@ -171,7 +171,6 @@ DATABASES: dict[str, Any] = {
 DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),
     "pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10},
-    "prepare_threshold": 3,  # of statements that go past the ORM (apps.accounts.prepared); its own are never prepared
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES: dict[str, Any] = {

@@ -22,16 +22,21 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def by_name(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the list of the statements that were sent by name."""
-    sent, names = module._sent, list[str]()
+    named, sent = module._Names._named, list[str]()
 
-    def noted(raw: Any, sql: bytes, params: Any) -> Any:
-        rows = sent(raw, sql, params)
-        if rows is not None:
-            names.append(sql.decode())
-        return rows
+    def noted(names: Any, statement: Any) -> Any:
+        name = named(names, statement)
+        if name is not None:
+            sent.append(statement[0].decode())
+        return name
 
-    monkeypatch.setattr(module, "_sent", noted)
-    return names
+    monkeypatch.setattr(module._Names, "_named", noted)
+    return sent
+
+
+def names() -> set[str]:
+    """Return the names that PostgreSQL has on the connection."""
+    return {name for (name,) in prepared("SELECT name FROM pg_prepared_statements")}
 
 
 @pytest.fixture
@@ -98,6 +103,56 @@ def test_what_postgresql_refuses_is_one_of_djangos_errors(pairs: None, by_name: 
             prepared(divide, [1])
         transaction.set_rollback(True)
     assert prepared(divide, [1]) == [(1,)]
+
+
+def test_a_rollback_leaves_the_names(by_name: list[str]) -> None:
+    for _ in range(OFTEN):
+        prepared("SELECT 1")
+    with transaction.atomic():
+        prepared("SELECT 1")
+        transaction.set_rollback(True)
+    before = len(by_name)
+    assert prepared("SELECT 1") == [(1,)]
+    assert len(by_name) == before + 1
+
+
+def test_a_table_that_has_changed_is_read_as_it_is_now(pairs: None, by_name: list[str]) -> None:
+    prepared("INSERT INTO pairs VALUES (7, 'x')")
+    for _ in range(OFTEN):
+        prepared("SELECT id FROM pairs")
+    prepared("ALTER TABLE pairs ALTER id TYPE text")
+    before = len(by_name)
+    assert prepared("SELECT id FROM pairs") == [("7",)]
+    assert len(by_name) == before + 1
+    assert [prepared("SELECT id FROM pairs") for _ in range(OFTEN)] == [[("7",)]] * OFTEN
+    assert len(by_name) > before + 1
+
+
+def test_a_name_that_somebody_took_away_is_given_anew(by_name: list[str]) -> None:
+    for _ in range(OFTEN):
+        prepared("SELECT 2")
+    with connection.cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
+    assert prepared("SELECT 2") == [(2,)]
+    assert [prepared("SELECT 2") for _ in range(OFTEN)] == [[(2,)]] * OFTEN
+    with connection.cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
+    with pytest.raises(DatabaseError, match="does not exist"), transaction.atomic():
+        prepared("SELECT 2")  # of a transaction some is done already
+    assert prepared("SELECT 2") == [(2,)]
+
+
+def test_not_every_statement_has_a_name(by_name: list[str]) -> None:
+    connection.close()
+    prepared("SELECT 0")
+    assert not by_name
+    for number in range(module.MOST + 20):
+        for _ in range(OFTEN):
+            prepared(f"SELECT {number}, {number}")
+    assert len(names()) == module.MOST
+    assert prepared("SELECT 0, 0") == [(0, 0)]
+    sent = set(by_name)
+    assert len(sent) == module.MOST + 20
 
 
 def test_a_connection_that_was_cut_is_an_error_and_the_next_is_good() -> None:

@@ -2,24 +2,39 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Self
+from itertools import count
+from typing import Any, Final, TypeAlias
+from weakref import WeakKeyDictionary
 
+from cachetools import LRUCache
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import Connection, OperationalError, RawCursor
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
-from psycopg.pq import ConnStatus, ExecStatus, Format, TransactionStatus
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format, TransactionStatus
+from psycopg.pq.abc import PGconn, PGresult
 from psycopg.types.numeric import Int8
 
 Row = tuple[Any, ...]
+Statement: TypeAlias = tuple[bytes, tuple[int, ...]]
+"""Its text, and PostgreSQL's types of its parameters."""
+
+PREPARE_AFTER: Final = 3
+"""So many times PostgreSQL plans a statement anew on a connection; from then on it is sent by name."""
+
+MOST: Final = 100
+"""So many statements have names on a connection, those that were sent last."""
+
+STALE: Final = {b"0A000", b"26000"}
+"""What PostgreSQL says of a statement by name whose tables have changed, and of a name it does not know (any more)."""
 
 
 def prepared(sql: str, params: Sequence[Any] = ()) -> list[Row]:
     """Run a statement whose parameters are `$1`, `$2` and so on; return its rows, in PostgreSQL's own types.
 
     It goes through Django's connection like any other: in its transaction, under the wrappers that measure and limit
-    statements. PostgreSQL plans it anew until it has come a few times (`prepare_threshold` in the settings).
+    statements.
     """
     held = connections[DEFAULT_DB_ALIAS]
     held.ensure_connection()
@@ -34,63 +49,89 @@ def prepared(sql: str, params: Sequence[Any] = ()) -> list[Row]:
 
 
 def _executed(held: BaseDatabaseWrapper, sql: str, params: Sequence[Any], _many: bool, _context: object) -> list[Row]:
+    """Run a statement by libpq's own calls: a cursor takes twice the time, for much that ours don't need."""
     held.validate_no_broken_transaction()
+    raw = held.connection
     with held.wrap_database_errors:
-        rows = _sent(held.connection, sql.encode(), params)
-        return _rows(_Cursor(held.connection).execute(sql, params)) if rows is None else rows
-
-
-def _sent(raw: Connection[Row], sql: bytes, params: Sequence[Any]) -> list[Row] | None:
-    """Run a statement that psycopg has prepared, and return its rows; None if there is none, or more to be done.
-
-    A cursor takes twice the time of all this; it can do much that a statement of ours doesn't need.
-    """
-    pgconn = raw.pgconn
-    begins = not raw.autocommit and pgconn.transaction_status == TransactionStatus.IDLE
-    if begins or pgconn.status != ConnStatus.OK:
-        return None
-    values = Transformer(raw)
-    dumped = values.dump_sequence(params, [PyFormat.AUTO] * len(params))
-    name = raw._prepared._names.get((sql, values.types or ()))
-    if name is None:
-        return None
-    result = pgconn.exec_prepared(name, dumped, values.formats, Format.BINARY)  # type: ignore[arg-type] # None is NULL
-    if result.status == ExecStatus.TUPLES_OK:
+        if not raw.autocommit and raw.pgconn.transaction_status == TransactionStatus.IDLE:
+            _checked(raw.pgconn, raw.pgconn.exec_(raw._get_tx_start_command()))
+        values = Transformer(raw)
+        dumped = values.dump_sequence(params, [PyFormat.AUTO] * len(params))
+        result = _names(raw).sent((sql.encode(), tuple(values.types or ())), dumped, values.formats)
+        if result.status == ExecStatus.COMMAND_OK:
+            return []
         values.set_pgresult(result)
         return values.load_rows(0, result.ntuples, tuple)
-    if result.status == ExecStatus.COMMAND_OK:
-        return []
+
+
+def _checked(pgconn: PGconn, result: PGresult) -> PGresult:
+    if result.status in {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}:
+        return result
     if pgconn.status != ConnStatus.OK:
         raise OperationalError(result.get_error_message())
     raise error_from_result(result)
 
 
-def _rows(cursor: "_Cursor") -> list[Row]:
-    result = cursor.pgresult
-    return cursor.fetchall() if result and result.status == ExecStatus.TUPLES_OK else []
+class _Names:
+    """The statements that a connection knows by name.
+
+    psycopg could do it, but forgets all of them whenever a transaction is rolled back, as each refused change is.
+    PostgreSQL keeps them, and plans anew by itself what a change of the tables touches.
+    """
+
+    def __init__(self, pgconn: PGconn) -> None:
+        """Know none yet."""
+        self._pgconn, self._numbers = pgconn, count()
+        self._names: LRUCache[Statement, bytes] = LRUCache(MOST)
+        self._times: LRUCache[Statement, int] = LRUCache(MOST)
+
+    def sent(self, statement: Statement, params: Any, formats: Any) -> PGresult:
+        """Return what PostgreSQL answers to a statement, in its binary form."""
+        name = self._named(statement)
+        if name is not None:
+            result = self._pgconn.exec_prepared(name, params, formats, Format.BINARY)
+            if result.error_field(DiagnosticField.SQLSTATE) not in STALE:
+                return _checked(self._pgconn, result)
+            self._forget()
+            if self._pgconn.transaction_status != TransactionStatus.IDLE:
+                return _checked(self._pgconn, result)
+        sql, types = statement
+        return _checked(self._pgconn, self._pgconn.exec_params(sql, params, types, formats, Format.BINARY))
+
+    def _named(self, statement: Statement) -> bytes | None:
+        name = self._names.get(statement)
+        if name is None and self._comes_often(statement):
+            name = b"workgraph_%d" % next(self._numbers)
+            _checked(self._pgconn, self._pgconn.prepare(name, *statement))
+            if len(self._names) == MOST:
+                self._pgconn.exec_(b"DEALLOCATE " + self._names.popitem()[1])
+            self._names[statement] = name
+        return name
+
+    def _comes_often(self, statement: Statement) -> bool:
+        times = self._times.pop(statement, 0)
+        if times < PREPARE_AFTER:
+            self._times[statement] = times + 1
+        return times >= PREPARE_AFTER
+
+    def _forget(self) -> None:
+        self._names.clear()
+        self._pgconn.exec_(b"DEALLOCATE ALL")
 
 
-class _Query(NamedTuple):
-    query: bytes
+_known: Final[WeakKeyDictionary[Connection[Any], _Names]] = WeakKeyDictionary()
 
 
-class _Cursor(RawCursor[Row]):
-    """Reads PostgreSQL's own format, and tells Django's log what it sent, which psycopg forgets of a prepared one."""
-
-    def __init__(self, connection: Connection[Any]) -> None:
-        """Work on a connection."""
-        super().__init__(connection)
-        self.format = Format.BINARY
-
-    def execute(self, query: Any, *about: Any, **options: Any) -> Self:
-        """Execute a statement."""
-        try:
-            return super().execute(query, *about, **options)
-        finally:
-            self._query: Any = _Query(query.encode())
+def _names(raw: Connection[Any]) -> _Names:
+    names = _known.get(raw)
+    if names is None:
+        names = _known[raw] = _Names(raw.pgconn)
+    return names
 
 
 def _logged(held: BaseDatabaseWrapper, sql: str, params: Sequence[Any]) -> list[Row]:
-    cursor = _Cursor(held.connection)
+    cursor = RawCursor[Row](held.connection)
+    cursor.format = Format.BINARY
     held._prepare_cursor(cursor).execute(sql, params)  # type: ignore[attr-defined]
-    return _rows(cursor)
+    result = cursor.pgresult
+    return cursor.fetchall() if result and result.status == ExecStatus.TUPLES_OK else []

@@ -1,9 +1,9 @@
 """Numbers that people read out on the phone: WO-000123."""
 
-from django.db import connection
+from .prepared import prepared
 
 TAKE = """
-INSERT INTO accounts_tenantsequence AS s (tenant_id, kind, last) VALUES (%s, %s, %s)
+INSERT INTO accounts_tenantsequence AS s (tenant_id, kind, last) VALUES ($1, $2, $3::bigint)
 ON CONFLICT (tenant_id, kind) DO UPDATE SET last = s.last + excluded.last RETURNING last
 """
 
@@ -14,7 +14,5 @@ def take_numbers(*, tenant_id: int, kind: str, count: int = 1) -> range:
     Concurrent callers never get the same number; a number whose transaction is rolled back is given again, and one
     whose record is deleted leaves a gap.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(TAKE, [tenant_id, kind, count])
-        (last,) = cursor.fetchone()
+    ((last,),) = prepared(TAKE, [tenant_id, kind, count])
     return range(last - count + 1, last + 1)
