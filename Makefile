@@ -7,7 +7,7 @@ NO_PYTHON = "workgraph: there is no $(PYTHON): install Python 3.11 or newer, or 
 SET_UP = @command -v "$(PYTHON)" >/dev/null || { echo $(NO_PYTHON) >&2; exit 2; }; "$(PYTHON)" -I project/environment.py
 
 help: ## tell what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' Makefile
 
 run: ## set everything up and serve on PORT (8000) of HOST (127.0.0.1) with WORKERS processes
 	$(SET_UP) local
@@ -34,7 +34,11 @@ sdl: ## write the published schema, schema/schema.graphql
 	$(SET_UP) local
 	@$(BIN)/python manage.py export_schema schema.root --path schema/schema.graphql
 
+explain: ## tell how an operation is answered: ARGS="query.graphql --user you@example.com"
+	$(SET_UP) local
+	@$(BIN)/python manage.py explain_operation $(ARGS)
+
 stop: ## stop the embedded servers
 	@test ! -x $(BIN)/python || $(BIN)/python -m project.embedded stop
 
-.PHONY: help run dev test lint bench sdl stop
+.PHONY: help run dev test lint bench sdl explain stop

@@ -97,7 +97,7 @@ class InvalidOperationError(Exception):
 
 
 @dataclass(slots=True)
-class _Ready:
+class Ready:
     """An operation that can run."""
 
     asked: Asked
@@ -119,8 +119,8 @@ def answer_all(
     """
     context = Context(actor)
     with busy.measured():
-        prepared = [_prepare(context, each, reading=reading) for each in asked]
-    ready = [each.price for each in prepared if isinstance(each, _Ready)]
+        prepared = [prepare(context, each, reading=reading) for each in asked]
+    ready = [each.price for each in prepared if isinstance(each, Ready)]
     points = sum(_drawn(each) for each in prepared)
     try:
         paid = charge(actor, points, sum(each.names.count(SEARCH) for each in ready))
@@ -133,11 +133,12 @@ def answer_all(
     return answers, paid
 
 
-def _drawn(prepared: _Ready | Answer) -> int:
-    return prepared.price.total if isinstance(prepared, _Ready) else prepared.actual
+def _drawn(prepared: Ready | Answer) -> int:
+    return prepared.price.total if isinstance(prepared, Ready) else prepared.actual
 
 
-def _prepare(context: Context, asked: Asked | RequestError, *, reading: bool) -> _Ready | Answer:
+def prepare(context: Context, asked: Asked | RequestError, *, reading: bool) -> Ready | Answer:
+    """Read and price an operation; return what can run, or what is told instead."""
     if isinstance(asked, RequestError):
         return Answer(asked.status, [asked], malformed=True)
     try:
@@ -156,7 +157,7 @@ def _prepare(context: Context, asked: Asked | RequestError, *, reading: bool) ->
         deep = QueryTooComplexError("The operation is nested too deep.")
         return Answer(deep.status, [deep])
     # Each operation has a context of its own, for each has a price.
-    return _judged(_Ready(asked, document, operation, variables, replace(context), found))
+    return _judged(Ready(asked, document, operation, variables, replace(context), found))
 
 
 def _chosen(document: Document, asked: Asked) -> tuple[OperationDefinitionNode, VariableValues]:
@@ -183,7 +184,8 @@ def _unknown(document: Document, name: str | None) -> str:
     return "Must provide operation name if query contains multiple operations." if document.operations else NO_OPERATION
 
 
-def _executor(ready: _Ready) -> Executor:
+def executor_of(ready: Ready) -> Executor:
+    """Return what executes an operation field by field."""
     document = ready.document
     return Executor(
         document.schema,
@@ -221,7 +223,7 @@ def _price(document: Document, operation: OperationDefinitionNode, variables: Va
     return found
 
 
-def _judged(ready: _Ready) -> _Ready | Answer:
+def _judged(ready: Ready) -> Ready | Answer:
     """Return an operation that may run, or what is told instead."""
     total = ready.price.total
     if ready.asked.explains:
@@ -234,7 +236,7 @@ def _judged(ready: _Ready) -> _Ready | Answer:
     return ready
 
 
-def _run(ready: _Ready, paid: Charge) -> Answer:
+def _run(ready: Ready, paid: Charge) -> Answer:
     total = ready.price.total
     ready.context.price, ready.context.charge = total, paid
     if ready.asked.query is not None and ready.asked.document_name is not None:
@@ -251,10 +253,10 @@ def _run(ready: _Ready, paid: Charge) -> Answer:
     return Answer(errors=errors, ran=True, data=result.data, requested=total, actual=actual)
 
 
-def _result(ready: _Ready) -> ExecutionResult:
+def _result(ready: Ready) -> ExecutionResult:
     data = answered(ready.document, ready.operation, ready.variables, ready.context)
     if data is not None:
         return ExecutionResult(data, None)
-    result = _executor(ready).execute_operation()
+    result = executor_of(ready).execute_operation()
     assert isinstance(result, ExecutionResult)
     return result

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from graphql import GraphQLObjectType, OperationType, get_named_type
-from graphql.execution.collect_fields import FieldDetailsList, collect_fields
+from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet, collect_fields
 from graphql.execution.values import VariableValues
 
 from schema.context import Context
@@ -120,6 +120,14 @@ class Compiler:
         return None
 
 
+def root_of(selections: Selections) -> tuple[GraphQLObjectType, GroupedFieldSet]:
+    """Return the type of an operation's root, and what is selected of it by the keys of the answer."""
+    schema, operation = selections.schema, selections.operation
+    root = schema.get_root_type(operation.operation)
+    assert root is not None
+    return root, collect_fields(schema, selections.fragments, selections.variables, root, operation).grouped_field_set
+
+
 class CompiledOperation:
     """An operation that was compiled whole."""
 
@@ -128,15 +136,9 @@ class CompiledOperation:
 
         Raises NotCompiledError when some of it can't be.
         """
-        operation = selections.operation
-        if operation.operation is not OperationType.QUERY:
+        if selections.operation.operation is not OperationType.QUERY:
             raise NotCompiledError(MUTATION)
-        root = selections.schema.query_type
-        assert root is not None
-        collected = collect_fields(
-            selections.schema, selections.fragments, selections.variables, root, operation
-        ).grouped_field_set
-        compiler = Compiler(selections)
+        compiler, (root, collected) = Compiler(selections), root_of(selections)
         self._fields = [(key, compiler.field(root, group)) for key, group in collected.items()]
 
     def answer(self, context: Context, tenant: int, variables: VariableValues) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """What was compiled, by the document and those of its variables that decide what is selected."""
 
 import logging
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from django.conf import settings
 from django.db import Error as DatabaseError
-from graphql import OperationDefinitionNode
+from graphql import GraphQLObjectType, OperationDefinitionNode
+from graphql.execution.collect_fields import FieldDetailsList
 from graphql.execution.values import VariableValues
 
 from apps.accounts.models import User
@@ -17,10 +19,11 @@ from schema.documents.document import Document
 from schema.errors import RequestError
 from schema.reads.plan import Selections
 
-from .errors import DATABASE, DEEP, INPUT, NotCompiledError
+from .errors import DATABASE, DEEP, INPUT, MUTATION, NotCompiledError
 from .kept import Kept
 from .metrics import COMPILED, FAILED, NEW, READS
-from .operation import CompiledOperation
+from .operation import CompiledOperation, Compiler, root_of
+from .run import Run
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +68,33 @@ def answered(
         READS.labels(COMPILED).inc()
         return data
     return None
+
+
+def attempts(selections: Selections, variables: VariableValues, context: Context) -> dict[str, Callable[[], Any]]:
+    """Return what compiles and runs each field of the root by itself, and answers it; nothing is kept or counted.
+
+    They raise NotCompiledError where the executor has to answer.
+    """
+    kept, run = selections.kept(), Run(context, current_tenant(User), variables)
+    compiler, (root, groups) = Compiler(kept), root_of(kept)
+    return {key: partial(_attempt, compiler, root, group, run) for key, group in groups.items()}
+
+
+def _attempt(compiler: Compiler, root: GraphQLObjectType, group: FieldDetailsList, run: Run) -> Any:
+    if root is not compiler.selections.schema.query_type:
+        raise NotCompiledError(MUTATION)
+    try:
+        return compiler.field(root, group)(run)
+    except NotCompiledError:
+        raise
+    except RequestError as error:
+        raise NotCompiledError(INPUT, error.message) from error
+    except RecursionError as error:
+        raise NotCompiledError(DEEP) from error
+    except DatabaseError as error:
+        raise NotCompiledError(DATABASE, str(error)) from error
+    except Exception as error:
+        raise NotCompiledError(FAILED, repr(error)) from error
 
 
 def _compiled(

@@ -28,14 +28,15 @@ class Command(BaseCommand):
         if not 1 <= days <= MAX_LIFETIME.days:
             raise CommandError(f"--days is {days}; choose 1 to {MAX_LIFETIME.days}.")
         with command_scope("issue_token"), all_tenants():
-            text, token = issue_token(user=_active_user(email), name=name[:100], lifetime=timedelta(days=days))
+            text, token = issue_token(user=active_user(email), name=name[:100], lifetime=timedelta(days=days))
         self.stdout.write(text)
         self.stderr.write(
             f"For {token.user.email}, valid until {token.expires_at:%Y-%m-%d %H:%M} UTC. Keep it: it is shown once."
         )
 
 
-def _active_user(email: str) -> User:
+def active_user(email: str) -> User:
+    """Return the person with an e-mail address. Raises CommandError when there is none, or they may not sign in."""
     try:
         user = User.objects.get_by_natural_key(email.strip())
     except User.DoesNotExist:
