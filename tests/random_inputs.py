@@ -107,20 +107,20 @@ class Inputs:
         self.count += 1
         return f"{letter}{self.count}"
 
-    def given(self, kind: Any, draw: Draw, percent: int = 20, *, null: bool = True) -> Any:
+    def given(self, kind: Any, draw: Draw, percent: int = 20) -> Any:
         """Return a value, or a variable that holds it, and perhaps null."""
         if self.in_variable or not self.odds(percent):
             return draw()
-        return self.variable(kind, draw, null=null)
+        return self.variable(kind, draw)
 
-    def variable(self, kind: Any, draw: Draw, *, null: bool) -> Name:
+    def variable(self, kind: Any, draw: Draw) -> Name:
         """Declare a variable: with a default or none, given or not, or null."""
         name, inner = self.fresh("v"), self._within(draw)
         default = f" = {written(inner())}" if self.odds(25) else ""
         required = isinstance(kind, GraphQLNonNull) or self.odds(15)
         is_nullable = not required or (bool(default) and self.odds(30))
         self.declared.append(f"${name}: {get_nullable_type(kind)}{'' if is_nullable else '!'}{default}")
-        may_be_null = 0 if not null else self.mistakes if required else 10
+        may_be_null = self.mistakes if required else 10
 
         def supply() -> Any:
             if (default or is_nullable) and self.odds(15):

@@ -195,7 +195,7 @@ class Maker(Inputs):
         def draw() -> bool:
             return self.odds(70) == (name == "include")
 
-        return written(self.given(GraphQLNonNull(TYPES["Boolean"]), draw, 50, null=False))
+        return written(self.given(GraphQLNonNull(TYPES["Boolean"]), draw, 50))
 
     def arguments(self, kind: Kind, name: str) -> str:
         declared = kind.fields[name].args
