@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 
 from django.conf import settings
-from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
 from apps.accounts.deadline import Deadline, ran_out_of_time
@@ -14,7 +13,7 @@ from apps.accounts.deadline import Deadline, ran_out_of_time
 def time_for_a_request() -> AbstractContextManager[None]:
     """Give the database REQUEST_SECONDS for all that it does inside; 0 is without end."""
     seconds = settings.REQUEST_SECONDS
-    return connection.execute_wrapper(Deadline(seconds)) if seconds else nullcontext()
+    return Deadline(seconds) if seconds else nullcontext()
 
 
 class RequestDeadline:

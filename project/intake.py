@@ -3,8 +3,7 @@
 import io
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import Any
 
 Respond = Callable[..., Any]
@@ -29,7 +28,7 @@ def in_turn(application: Application, at_once: int) -> Application:
             environ["CONTENT_TYPE"] = ""
         if environ.get("PATH_INFO") in PROBES:
             return application(environ, respond)
-        with turns.turn():
+        with turns:
             return application(environ, respond)
 
     return take
@@ -55,16 +54,8 @@ class Turns:
         """Start with all of them free."""
         self._free, self._waiting, self._mutex = at_once, deque[threading.Lock](), threading.Lock()
 
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for a turn, have it, and hand it on."""
-        self._await()
-        try:
-            yield
-        finally:
-            self._hand_on()
-
-    def _await(self) -> None:
+    def __enter__(self) -> None:
+        """Wait for a turn."""
         with self._mutex:
             if self._free:
                 self._free -= 1
@@ -74,7 +65,8 @@ class Turns:
             self._waiting.append(signal)
         signal.acquire()
 
-    def _hand_on(self) -> None:
+    def __exit__(self, *_: object) -> None:
+        """Hand it on."""
         with self._mutex:
             if self._waiting:
                 self._waiting.popleft().release()

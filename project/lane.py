@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
-from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.utils.log import log_response
 
@@ -143,16 +142,12 @@ class _Chain(WSGIHandler):
 
 def _reply(asked: Asked, environ: Environ) -> Reply | None:
     """Return the answer; None if nobody has the token."""
-    try:
-        with arriving(asked.correlation_id), time_for_a_request():
-            reply = told(partial(_answered, asked), asked.media)
-            if reply is not None and reply.status_code >= HTTPStatus.BAD_REQUEST:
-                request = WSGIRequest(environ)  # Django's log names it
-                log_response("%s: %s", reply.reason_phrase, request.path, response=response(reply), request=request)
-            return reply
-    finally:
-        if not connection.in_atomic_block:  # as tests are
-            connection.close()
+    with arriving(asked.correlation_id), time_for_a_request():
+        reply = told(partial(_answered, asked), asked.media)
+        if reply is not None and reply.status_code >= HTTPStatus.BAD_REQUEST:
+            request = WSGIRequest(environ)  # Django's log names it
+            log_response("%s: %s", reply.reason_phrase, request.path, response=response(reply), request=request)
+        return reply
 
 
 def _answered(asked: Asked) -> Reply | None:

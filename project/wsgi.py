@@ -7,12 +7,13 @@ from importlib import import_module
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
+from project.seats import seated
 from project.stack import roomy
 from schema.documents.trusted import registered
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django = get_wsgi_application()
-application = roomy(import_module("project.lane").lane(django))  # models can be imported only now
+application = roomy(seated(import_module("project.lane").lane(django)))  # models can be imported only now
 registered(tuple(settings.TRUSTED_DOCUMENTS_PATH))  # what can't be read is to stop the server, not a request
 import_module(settings.ROOT_URLCONF)  # Django would import it, and the schema with it, for the first request
 gc.collect()

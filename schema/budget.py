@@ -5,8 +5,7 @@ when it has run, so time is owed: who owes some waits until it is restored. A pr
 time it takes, to count a million rows or to read many fragments, keeps what the price can't see in bounds.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil, inf
@@ -23,6 +22,7 @@ from apps.throttle.limits import Bucket, Draw, Limit, LimitsUnavailableError, St
 from .context import Context
 from .cost import LEAST, Line
 from .errors import QueryTooComplexError, RateLimitedError, RequestError
+from .owing import Owing
 from .running import SLOW, Running, TooManyRunningError
 
 MILLISECONDS: Final = 1000
@@ -35,6 +35,7 @@ _debtors: Final[dict[str, tuple[float, Sequence[Standing]]]] = {}
 """Until when those wait who were found to owe time, by this process's clock, and how their limits stood then."""
 
 _running: Final = Running(settings.AT_ONCE - 1)
+_owing: Final = Owing()
 
 SEARCHES: Final = Window("search", settings.SEARCH_RATE_LIMIT, settings.SEARCH_RATE_SECONDS)
 
@@ -78,11 +79,14 @@ class Charge:
         """How the points stand; None when costs are not limited."""
         return next((each for each in self.standings if each.limit is POINTS), None)
 
-    def settle(self, actual: int, milliseconds: int) -> None:
+    def settle(self, actual: int, milliseconds: float) -> None:
         """Give back the points that were drawn and not spent, and owe the time that it took."""
+        if self.points is None:
+            return
         spare = max(0, self.drawn - actual)
-        changes = [Draw(POINTS, -spare)] * bool(spare) + [Draw(TIME, milliseconds)] * bool(milliseconds)
-        if self.points is None or not changes:
+        due = _owing.due(self.client, milliseconds, anyway=bool(spare))
+        changes = [Draw(POINTS, -spare)] * bool(spare) + [Draw(TIME, due)] * bool(due)
+        if not changes:
             return
         settle(self.client, changes)
         self.standings = [_changed(each, changes) for each in self.standings]
@@ -128,21 +132,29 @@ def client_of(actor: User) -> str:
     return f"{actor.tenant_id}:{actor.pk}"
 
 
-@contextmanager
-def admitted(actor: User) -> Iterator[None]:
-    """Let a request of an actor be read and run inside.
+class Admission:
+    """Lets a request of an actor be read and run inside."""
 
-    Raises OverBudgetError for who is known to owe time, for to find out what they ask for would take more of it, and
-    for who has as many slow requests running as may be.
-    """
-    client = client_of(actor)
-    _refuse_debtor(client)
-    try:
-        with _running.one(client):
-            yield
-    except TooManyRunningError as error:
-        message = f"You have {_running.most} slow requests running here; wait until one of them is done."
-        raise OverBudgetError(Charge(client, 0, ()), LEAST, RateLimitedError(message, SLOW)) from error
+    def __init__(self, actor: User) -> None:
+        """Remember whose it is."""
+        self._client, self._begun = client_of(actor), 0.0
+
+    def __enter__(self) -> None:
+        """Begin.
+
+        Raises OverBudgetError for who is known to owe time, for to find out what they ask for would take more of it,
+        and for who has as many slow requests running as may be.
+        """
+        _refuse_debtor(self._client)
+        try:
+            self._begun = _running.enter(self._client)
+        except TooManyRunningError as error:
+            message = f"You have {_running.most} slow requests running here; wait until one of them is done."
+            raise OverBudgetError(Charge(self._client, 0, ()), LEAST, RateLimitedError(message, SLOW)) from error
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        _running.leave(self._client, self._begun)
 
 
 def _refuse_debtor(client: str) -> None:

@@ -16,9 +16,9 @@ class Busy:
         self._connection = connections[DEFAULT_DB_ALIAS]  # to look it up each time would cost more than to measure
 
     @property
-    def milliseconds(self) -> int:
+    def milliseconds(self) -> float:
         """How long it was."""
-        return round((self._in_database + self._cpu) * 1000)
+        return (self._in_database + self._cpu) * 1000
 
     def measured(self) -> Self:
         """Measure what happens inside."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from threading import Lock
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, NamedTuple, TypeGuard
 
 from django.conf import settings
 from graphql import GraphQLError, OperationDefinitionNode, OperationType
@@ -45,8 +45,7 @@ logger = logging.getLogger(__name__)
 _prices: Final = Lock()
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """An operation as a client asked for it."""
 
     query: str | None = None

@@ -4,8 +4,6 @@ What takes long shows only when it has taken long. So a person's requests wait f
 ones never notice; when those that run turn out to be slow, further ones are refused until one of them is done.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import Condition
 from time import monotonic
 from typing import Final
@@ -27,19 +25,11 @@ class Running:
         self._begun: dict[str, list[float]] = {}
         self._changed = Condition()
 
-    @contextmanager
-    def one(self, client: str) -> Iterator[None]:
-        """Run a request of a client, if need be after others of it.
+    def enter(self, client: str) -> float:
+        """Begin a request of a client, if need be after others of it; return when that was.
 
         Raises TooManyRunningError.
         """
-        now = self._enter(client)
-        try:
-            yield
-        finally:
-            self._leave(client, now)
-
-    def _enter(self, client: str) -> float:
         with self._changed:
             while len(mine := self._begun.setdefault(client, [])) >= self.most:
                 rest = max(mine) + SLOW - monotonic()
@@ -49,7 +39,8 @@ class Running:
             mine.append(monotonic())
             return mine[-1]
 
-    def _leave(self, client: str, begun: float) -> None:
+    def leave(self, client: str, begun: float) -> None:
+        """End a request that was begun."""
         with self._changed:
             mine = self._begun[client]
             mine.remove(begun)

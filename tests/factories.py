@@ -6,9 +6,10 @@ from typing import Any
 
 from django.db import models
 
-from apps.accounts.models import Tenant, User
+from apps.accounts.models import ApiToken, Tenant, User
 from apps.accounts.roles import Role
 from apps.accounts.sequences import take_numbers
+from apps.accounts.tokens import find_token
 from apps.assets.models import Asset, Site
 from apps.attendance.models import AttendanceRecord
 from apps.audit.models import AuditEntry
@@ -85,6 +86,13 @@ def audit_entry(entity: Entity, **fields: Any) -> AuditEntry:
     return AuditEntry.unscoped.create(
         **{"tenant_id": entity.tenant_id, "action": "CREATE", "source": "graphql", **named, **fields}
     )
+
+
+def stored_token(text: str) -> ApiToken:
+    """Return the row of the token with this text, which must be valid."""
+    found = find_token(text)
+    assert found is not None
+    return ApiToken.unscoped.get(pk=found.token_id)
 
 
 def force(rows: models.QuerySet[Any], **columns: Any) -> int:

@@ -630,8 +630,7 @@ def test_a_token_is_issued_in_the_admin_site_and_shown_once(desk: Client, demo: 
     stored = [str(one.get_decoded()) for one in Session.objects.all()] + [str(desk.session.items())]
     shown = desk.get(issued.headers["Location"]).text
     text = shown.partition("The token is <code>")[2].partition("</code>")[0]
-    token = find_token(text)
-    assert token is not None
+    token = factories.stored_token(text)
     assert (token.user, token.name, token.tenant) == (person, "crane", demo)
     assert abs(token.expires_at - timezone.now() - timedelta(days=5)) < timedelta(minutes=1)
     assert text not in desk.get(url(ApiToken)).text

@@ -39,7 +39,7 @@ from apps.accounts.origin import (
 from apps.accounts.records import Versioned
 from apps.accounts.roles import Role
 from apps.accounts.tenancy import tenant_scope
-from apps.accounts.tokens import issue_token, note_use, revoke_token
+from apps.accounts.tokens import Bearer, issue_token, note_use, revoke_token
 from apps.assets.models import Asset, Site
 from apps.attendance.models import AttendanceRecord
 from apps.attendance.presence import check_in, check_out
@@ -534,7 +534,7 @@ def test_entries_of_a_token_show_neither_text_nor_digest(demo: Tenant) -> None:
 def test_using_a_token_is_no_change(demo: Tenant) -> None:
     _, token = issue_token(user=factories.user(demo))
     with recorded() as entries:
-        note_use(token)
+        note_use(Bearer(token.user, token.pk, token.last_used_at))
     row = ApiToken.unscoped.get()
     assert (entries, row.version, row.last_used_at is not None) == ([], 1, True)
 

@@ -257,7 +257,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_postgresql_is_told_once_for_all_quick_requests(told: list[str]) -> None:
     for _ in range(3):
-        with connection.execute_wrapper(Deadline(60)):
+        with Deadline(60):
             run("SELECT 1")
             with transaction.atomic():
                 run("SELECT 1")
@@ -266,7 +266,7 @@ def test_postgresql_is_told_once_for_all_quick_requests(told: list[str]) -> None
 
 
 def test_within_a_transaction_it_is_told_once_too(told: list[str]) -> None:
-    with transaction.atomic(), connection.execute_wrapper(Deadline(60)):
+    with transaction.atomic(), Deadline(60):
         run("SELECT 1")
         with transaction.atomic():
             run("SELECT 1")
@@ -275,10 +275,10 @@ def test_within_a_transaction_it_is_told_once_too(told: list[str]) -> None:
 
 
 def test_after_a_transaction_it_is_told_for_good(told: list[str]) -> None:
-    with transaction.atomic(), connection.execute_wrapper(Deadline(60)):
+    with transaction.atomic(), Deadline(60):
         run("SELECT 1")
     for _ in range(3):
-        with connection.execute_wrapper(Deadline(60)):
+        with Deadline(60):
             run("SELECT 1")
             with transaction.atomic():
                 run("SELECT 1")
@@ -286,12 +286,12 @@ def test_after_a_transaction_it_is_told_for_good(told: list[str]) -> None:
 
 
 def test_what_a_rollback_undoes_is_told_again(told: list[str]) -> None:
-    with transaction.atomic(), connection.execute_wrapper(Deadline(60)):
+    with transaction.atomic(), Deadline(60):
         with transaction.atomic():
             run("SELECT 1")
             transaction.set_rollback(True)
         assert timeout() == "1min"
-    with connection.execute_wrapper(Deadline(60)), transaction.atomic():
+    with Deadline(60), transaction.atomic():
         assert timeout() == "1min"
     # The first is told before the savepoint, the second after it was rolled back to.
     assert told == ["SET LOCAL statement_timeout = 60000"] * 3
@@ -303,7 +303,7 @@ def test_a_slow_request_tells_it_ten_times_at_most(told: list[str]) -> None:
 
 
 def test_a_connection_that_is_opened_anew_is_told_too(told: list[str]) -> None:
-    with connection.execute_wrapper(Deadline(60)):
+    with Deadline(60):
         run("SELECT 1")
         forget_connections()
         run("SELECT 1")
@@ -311,7 +311,7 @@ def test_a_connection_that_is_opened_anew_is_told_too(told: list[str]) -> None:
 
 
 def test_a_transaction_may_start_with_its_own_settings() -> None:
-    with connection.execute_wrapper(Deadline(60)), transaction.atomic():
+    with Deadline(60), transaction.atomic():
         run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         assert run("SHOW transaction_isolation") == ("repeatable read",)
 

@@ -93,10 +93,10 @@ def test_who_waits_longest_is_next() -> None:
     turns, order = Turns(at_once=1), list[int]()
 
     def take(number: int) -> None:
-        with turns.turn():
+        with turns:
             order.append(number)
 
-    with turns.turn():
+    with turns:
         waiting = [started(lambda number=number: take(number)) for number in range(5)]  # type: ignore[misc]
     for thread in waiting:
         thread.join()
@@ -109,7 +109,7 @@ def test_no_more_are_at_work_than_may_be() -> None:
 
     def work() -> None:
         for _ in range(20):
-            with turns.turn():
+            with turns:
                 at_work.append(1)
                 most.append(len(at_work))
                 time.sleep(0.001)

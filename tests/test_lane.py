@@ -353,9 +353,7 @@ def test_a_token_that_is_valid_no_more_is_djangos_at_once(
     factories.force(ApiToken.unscoped.filter(user=actor), expires_at=timezone.now() - timedelta(seconds=1))
     assert asked(both, environ, None, {})[0::3] == ("401 Unauthorized", True)
     factories.force(ApiToken.unscoped.filter(user=actor), expires_at=timezone.now() + timedelta(seconds=60))
-    held = find_token(token)
-    assert held is not None
-    revoke_token(held)
+    revoke_token(factories.stored_token(token))
     assert same(by_django=True).code == "UNAUTHENTICATED"
 
 
@@ -457,31 +455,6 @@ def test_a_fault_is_told_in_graphqls_form(
     assert "secret" not in answer.body.decode()
     assert "secret plan" in caplog.text
     assert ("django.request", logging.ERROR) in [(line.name, line.levelno) for line in caplog.records]
-
-
-@pytest.fixture
-def committed(transactional_db: None) -> Iterator[None]:
-    yield
-    connection.close()
-
-
-@pytest.mark.parametrize("body", [{"query": ME}, {"query": CREATE}, "{"])
-def test_the_connection_goes_back_to_the_pool(committed: None, send: Send, body: Any) -> None:
-    for _ in range(20):  # more than there are
-        assert not send(body).by_django
-        assert connection.connection is None
-    for _ in range(20):
-        assert send(body, HTTP_AUTHORIZATION="Bearer wg_" + "x" * 43).by_django
-
-
-def test_nor_does_a_fault_keep_it(committed: None, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any, **_named: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("project.lane.operations", fail)
-    with pytest.raises(KeyboardInterrupt):
-        send()
-    assert connection.connection is None
 
 
 def test_it_stands_for_this_middleware(settings: Settings) -> None:

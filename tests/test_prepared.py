@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def by_name(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the list of the statements that were sent by name."""
-    named, sent = module._Names._named, list[str]()
+    named, sent = module._Statements._named, list[str]()
 
     def noted(names: Any, statement: Any) -> Any:
         name = named(names, statement)
@@ -30,7 +30,7 @@ def by_name(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             sent.append(statement[0].decode())
         return name
 
-    monkeypatch.setattr(module._Names, "_named", noted)
+    monkeypatch.setattr(module._Statements, "_named", noted)
     return sent
 
 

@@ -167,8 +167,7 @@ def issued(*arguments: str) -> tuple[str, str]:
 
 def test_the_command_prints_the_token_alone(technician: User) -> None:
     out, err = issued(technician.email.upper(), "--days", "2", "--name", "crane")
-    token = find_token(out.removesuffix("\n"))
-    assert token is not None
+    token = factories.stored_token(out.removesuffix("\n"))
     assert (token.user, token.name) == (technician, "crane")
     assert abs(token.expires_at - timezone.now() - timedelta(days=2)) < timedelta(minutes=1)
     assert technician.email in err

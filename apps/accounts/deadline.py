@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from django.db import OperationalError
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from psycopg.errors import QueryCanceled
 from psycopg.pq import TransactionStatus
 
@@ -65,6 +65,15 @@ class Deadline:
         self._end = monotonic() + seconds
         self._tell_again_at = 0.0
         self._told_in: object = None
+
+    def __enter__(self) -> None:
+        """Wrap the statements that the thread's connection to the database is given."""
+        self._wrappers = connections[DEFAULT_DB_ALIAS].execute_wrappers
+        self._wrappers.append(self)
+
+    def __exit__(self, *_: object) -> None:
+        """Wrap no more."""
+        self._wrappers.remove(self)
 
     def __call__(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
         """Run a statement.

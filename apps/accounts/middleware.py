@@ -1,7 +1,7 @@
 """Who is asking: each request gets a user, its queries that user's tenant, and its changes and log lines an origin."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from django.conf import settings
@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from .models import User
 from .origin import AuditSource, Origin, new_correlation_id, origin_scope, sent_by
+from .scopes import Both
 from .tenancy import all_tenants, tenant_scope
 from .tokens import find_token, note_use
 
@@ -78,12 +79,10 @@ def arriving(correlation_id: str, source: AuditSource = AuditSource.GRAPHQL) -> 
     return origin_scope(Origin(source, command="nobody signed in", correlation_id=correlation_id))
 
 
-@contextmanager
-def acting(user: User, *, everywhere: bool = False) -> Iterator[None]:
+def acting(user: User, *, everywhere: bool = False) -> AbstractContextManager[None]:
     """Let a request's user read their tenant's rows inside, or every tenant's, and have done what is done there."""
     tenants = all_tenants() if everywhere else tenant_scope(user.tenant_id)
-    with tenants, origin_scope(sent_by(user.pk, user.tenant_id)):
-        yield
+    return Both(tenants, origin_scope(sent_by(user.pk, user.tenant_id)))
 
 
 def unauthenticated(request: HttpRequest, message: str) -> JsonResponse:

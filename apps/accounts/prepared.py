@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
 from cachetools import LRUCache
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import Connection, OperationalError, RawCursor
-from psycopg.adapt import PyFormat, Transformer
+from psycopg.adapt import AdaptersMap, PyFormat, Transformer
 from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
@@ -55,13 +55,7 @@ def _executed(held: BaseDatabaseWrapper, sql: str, params: Sequence[Any], _many:
     with held.wrap_database_errors:
         if not raw.autocommit and raw.pgconn.transaction_status == TransactionStatus.IDLE:
             _checked(raw.pgconn, raw.pgconn.exec_(raw._get_tx_start_command()))
-        values = Transformer(raw)
-        dumped = values.dump_sequence(params, [PyFormat.AUTO] * len(params))
-        result = _names(raw).sent((sql.encode(), tuple(values.types or ())), dumped, values.formats)
-        if result.status == ExecStatus.COMMAND_OK:
-            return []
-        values.set_pgresult(result)
-        return values.load_rows(0, result.ntuples, tuple)
+        return (_statements.get(raw) or _known(raw)).run(sql, params)
 
 
 def _checked(pgconn: PGconn, result: PGresult) -> PGresult:
@@ -72,29 +66,51 @@ def _checked(pgconn: PGconn, result: PGresult) -> PGresult:
     raise error_from_result(result)
 
 
-class _Names:
-    """The statements that a connection knows by name.
+class _Adapters(NamedTuple):
+    """How values become PostgreSQL's and back, as a connection does it, without holding on to that."""
 
-    psycopg could do it, but forgets all of them whenever a transaction is rolled back, as each refused change is.
+    adapters: AdaptersMap
+    connection: None = None
+
+
+class _Statements:
+    """The statements of a connection, and those that it knows by name.
+
+    psycopg could do it, but forgets all names whenever a transaction is rolled back, as each refused change is.
     PostgreSQL keeps them, and plans anew by itself what a change of the tables touches.
     """
 
-    def __init__(self, pgconn: PGconn) -> None:
+    def __init__(self, raw: Connection[Any]) -> None:
         """Know none yet."""
-        self._pgconn, self._numbers = pgconn, count()
+        self._pgconn, self._numbers = raw.pgconn, count()
+        self._values = Transformer(_Adapters(raw.adapters))
         self._names: LRUCache[Statement, bytes] = LRUCache(MOST)
         self._times: LRUCache[Statement, int] = LRUCache(MOST)
 
-    def sent(self, statement: Statement, params: Any, formats: Any) -> PGresult:
+    def run(self, sql: str, params: Sequence[Any]) -> list[Row]:
+        """Run a statement, and return its rows."""
+        values = self._values
+        dumped = values.dump_sequence(params, [PyFormat.AUTO] * len(params))
+        result = self._sent((sql.encode(), tuple(values.types or ())), dumped, values.formats)
+        if result.status == ExecStatus.COMMAND_OK:
+            return []
+        values.set_pgresult(result)
+        return values.load_rows(0, result.ntuples, tuple)
+
+    def _sent(self, statement: Statement, params: Any, formats: Any) -> PGresult:
         """Return what PostgreSQL answers to a statement, in its binary form."""
         name = self._named(statement)
         if name is not None:
             result = self._pgconn.exec_prepared(name, params, formats, Format.BINARY)
-            if result.error_field(DiagnosticField.SQLSTATE) not in STALE:
-                return _checked(self._pgconn, result)
-            self._forget()
-            if self._pgconn.transaction_status != TransactionStatus.IDLE:
-                return _checked(self._pgconn, result)
+            if result.status == ExecStatus.FATAL_ERROR and result.error_field(DiagnosticField.SQLSTATE) in STALE:
+                self._names.clear()
+                self._pgconn.exec_(b"DEALLOCATE ALL")
+                if self._pgconn.transaction_status == TransactionStatus.IDLE:
+                    return self._once(statement, params, formats)
+            return _checked(self._pgconn, result)
+        return self._once(statement, params, formats)
+
+    def _once(self, statement: Statement, params: Any, formats: Any) -> PGresult:
         sql, types = statement
         return _checked(self._pgconn, self._pgconn.exec_params(sql, params, types, formats, Format.BINARY))
 
@@ -114,19 +130,13 @@ class _Names:
             self._times[statement] = times + 1
         return times >= PREPARE_AFTER
 
-    def _forget(self) -> None:
-        self._names.clear()
-        self._pgconn.exec_(b"DEALLOCATE ALL")
+
+_statements: Final[WeakKeyDictionary[Connection[Any], _Statements]] = WeakKeyDictionary()
 
 
-_known: Final[WeakKeyDictionary[Connection[Any], _Names]] = WeakKeyDictionary()
-
-
-def _names(raw: Connection[Any]) -> _Names:
-    names = _known.get(raw)
-    if names is None:
-        names = _known[raw] = _Names(raw.pgconn)
-    return names
+def _known(raw: Connection[Any]) -> _Statements:
+    statements = _statements[raw] = _Statements(raw)
+    return statements
 
 
 def _logged(held: BaseDatabaseWrapper, sql: str, params: Sequence[Any]) -> list[Row]:

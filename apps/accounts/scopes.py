@@ -1,6 +1,8 @@
 """What holds inside a block: who asks, whose rows are seen."""
 
+from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
+from types import TracebackType
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -22,3 +24,27 @@ class Held(Generic[T]):
     def __exit__(self, *_: object) -> None:
         """Set what was there before."""
         self._variable.reset(self._before)
+
+
+class Both:
+    """Is inside of one thing, and inside of another in it."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, outer: AbstractContextManager[None], inner: AbstractContextManager[None]) -> None:
+        """Remember the two."""
+        self._outer, self._inner = outer, inner
+
+    def __enter__(self) -> None:
+        """Enter both."""
+        self._outer.__enter__()
+        self._inner.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave both."""
+        try:
+            self._inner.__exit__(kind, error, trace)
+        finally:
+            self._outer.__exit__(kind, error, trace)

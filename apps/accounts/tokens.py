@@ -2,19 +2,16 @@
 
 import hashlib
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Q
 from django.utils import timezone
 
-from .models import ApiToken, Tenant, User
+from .models import ApiToken, User
 from .prepared import prepared
-
-Part = tuple[Any, list[str], slice]
-"""A model, its columns, and where their values are in a row."""
 
 PREFIX: Final = "wg_"
 """What every token starts with, so that scanners for leaked secrets can find one."""
@@ -26,6 +23,14 @@ LENGTH: Final = len(PREFIX) + 43
 LIFETIME: Final = timedelta(days=90)
 MAX_LIFETIME: Final = timedelta(days=3650)
 LAST_USED_PRECISION: Final = timedelta(minutes=5)
+
+
+class Bearer(NamedTuple):
+    """Who sent a token, and what is noted of its use."""
+
+    user: User
+    token_id: int
+    last_used_at: datetime | None
 
 
 def issue_token(*, user: User, name: str = "", lifetime: timedelta = LIFETIME) -> tuple[str, ApiToken]:
@@ -58,56 +63,39 @@ def is_token(text: str) -> bool:
     return len(text) == LENGTH and text.startswith(PREFIX)
 
 
-def find_token(text: str) -> ApiToken | None:
-    """Return the valid token with this text, its user and tenant fetched along, or None.
+def find_token(text: str) -> Bearer | None:
+    """Return who bears the valid token with this text, or None.
 
     Each request asks this first, and building a query of the ORM would take longer than the rest of a quick one.
     """
     if not is_token(text):
         return None
-    for row in prepared(_statement(), [digest(text), timezone.now()]):
-        token, user, tenant = (
-            model.from_db(DEFAULT_DB_ALIAS, columns, row[place]) for model, columns, place in _parts()
-        )
-        user.tenant, token.user = tenant, user
-        found: ApiToken = token
-        return found
+    for token_id, last_used_at, *row in prepared(_statement(), [digest(text), timezone.now()]):
+        return Bearer(User.from_db(DEFAULT_DB_ALIAS, _columns(), row), token_id, last_used_at)
     return None
 
 
 @cache
-def _parts() -> tuple[Part, ...]:
-    parts, end = [], 0
-    for model in (ApiToken, User, Tenant):
-        columns = [field.attname for field in model._meta.concrete_fields]
-        parts.append((model, columns, slice(end, end := end + len(columns))))
-    return tuple(parts)
+def _columns() -> list[str]:
+    return [field.attname for field in User._meta.concrete_fields]
 
 
 @cache
 def _statement() -> str:
-    tables = ("token", "owner", "tenant")
-    columns = ", ".join(
-        f'"{table}"."{column}"' for table, (_, columns, _) in zip(tables, _parts(), strict=True) for column in columns
-    )
-    token, owner, tenant = (
-        f'"{model._meta.db_table}" "{table}"' for table, (model, *_) in zip(tables, _parts(), strict=True)
-    )
+    columns = ", ".join(f'bearer."{column}"' for column in _columns())
     return (
-        f"SELECT {columns} FROM {token} "  # noqa: S608 - names of ours
-        f'JOIN {owner} ON "owner"."id" = "token"."user_id" '
-        f'JOIN {tenant} ON "tenant"."id" = "owner"."tenant_id" '
-        'WHERE "token"."digest" = $1 AND "token"."revoked_at" IS NULL AND "token"."expires_at" > $2 '
-        'AND "owner"."is_active"'
+        f"SELECT token.id, token.last_used_at, {columns} FROM {ApiToken._meta.db_table} token "  # noqa: S608 - ours
+        f"JOIN {User._meta.db_table} bearer ON bearer.id = token.user_id "
+        "WHERE token.digest = $1 AND token.revoked_at IS NULL AND token.expires_at > $2 AND bearer.is_active"
     )
 
 
-def note_use(token: ApiToken) -> None:
+def note_use(bearer: Bearer) -> None:
     """Write down that a token was used, at most once in five minutes; this is no change of its version."""
     now = timezone.now()
-    if token.last_used_at is None or token.last_used_at < now - LAST_USED_PRECISION:
+    if bearer.last_used_at is None or bearer.last_used_at < now - LAST_USED_PRECISION:
         unused = Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - LAST_USED_PRECISION)
-        ApiToken.unscoped.filter(unused, pk=token.pk).update(last_used_at=now)
+        ApiToken.unscoped.filter(unused, pk=bearer.token_id).update(last_used_at=now)
 
 
 def digest(text: str) -> str:

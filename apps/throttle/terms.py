@@ -1,7 +1,7 @@
 """What a limit is, what is wanted of it, and how it stands then."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 MICRO: Final = 1_000_000
 """So many microseconds make a second, and so many parts of it a point."""
@@ -41,16 +41,14 @@ class Window:
 Limit = Bucket | Window
 
 
-@dataclass(frozen=True, slots=True)
-class Draw:
+class Draw(NamedTuple):
     """Say how much is wanted of a limit; 0 only looks."""
 
     limit: Limit
     wanted: int
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """Tell how a limit stands after a draw, or after its refusal.
 
     `remaining` are the whole points, or the times, that are left. `retry_after` are the seconds until what was wanted
@@ -63,8 +61,7 @@ class Standing:
     reset_after: float
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """Tell whether what was wanted was granted, and how the limits stand, in the order of the draws."""
 
     granted: bool

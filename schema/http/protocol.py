@@ -2,17 +2,16 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import responses
 from math import ceil
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 from django.core.exceptions import SuspiciousOperation
 
 from apps.accounts.models import User
-from schema.budget import OverBudgetError, admitted
+from schema.budget import Admission, OverBudgetError
 from schema.busy import Busy
 from schema.errors import BadRequestError, RateLimitedError, RequestError, UnauthenticatedError, internal
 from schema.operation import Answer, Asked, answer_all
@@ -36,8 +35,7 @@ LEGACY_OK: Final = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 """What is wrong with an operation; to a client that reads plain JSON only, the draft tells it under the status 200."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """An answer over HTTP."""
 
     status_code: int
@@ -71,7 +69,7 @@ def operations(actor: User, read: Read, media: str, *, reading: bool) -> Reply:
     asked: Sequence[Asked | RequestError] = ()
     is_batch = False
     try:
-        with admitted(actor):
+        with Admission(actor):
             with busy.measured():
                 asked, is_batch = _asked(read)
             answers, paid = answer_all(actor, asked, busy, reading=reading)
