@@ -17,7 +17,7 @@ from apps.lifecycle.idempotency import Done, Request, once
 from apps.lifecycle.models import Entity, WorkflowEntity
 from apps.lifecycle.transitions import Report, Result
 
-from .compiler.answers import answered_nodes
+from .compiler.answers import answered_entity
 from .context import Context
 from .inputs import (
     bulk_input,
@@ -190,8 +190,8 @@ def _node(info: Info, entity: Entity, repeated: bool) -> Any:
     """Return the entity with what is selected of it; for a repeated request, with its fields as the first left them."""
     selections, details = Selections.of(info._raw_info), details_of(info._raw_info)
     name = GlobalId(type(entity).__name__, entity.pk)
-    if not repeated and (found := answered_nodes(selections, info.context, details, [name])):
-        return found[name]
+    if not repeated and (answer := answered_entity(selections, info.context, details, entity)):
+        return answer
     row = fetch_nodes(selections, [details], [name]).get(name, entity)
     if repeated:
         _restore(row, entity)

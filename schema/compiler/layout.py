@@ -19,6 +19,21 @@ from .statement import Sql, Table, Tracer
 
 KEY: Final = "id"
 
+KEPT_AS_WRITTEN: Final = {
+    "BigAutoField",
+    "BigIntegerField",
+    "BooleanField",
+    "CharField",
+    "DateTimeField",
+    "ForeignKey",
+    "IntegerField",
+    "PositiveIntegerField",
+    "PositiveSmallIntegerField",
+    "SmallIntegerField",
+    "TextField",
+}
+"""The kinds of columns that hold a value as it was written; others may round it."""
+
 
 @dataclass(slots=True)
 class Source:
@@ -84,6 +99,18 @@ class Layout:
         """Return a query of the rows themselves, with the columns that are read of them."""
         found: Rows = rows.annotate(**self._computed).values_list(*self._sources[""].columns)
         return found
+
+    @property
+    def held(self) -> Sequence[str] | None:
+        """Return the attributes of a written row that have what is selected, by the places; None if they don't."""
+        rows = self._sources[""]
+        names = [name for name in rows.columns if name not in self._computed]
+        fields: dict[str, Any] = {rows.reference(name): rows.model._meta.get_field(name) for name in names}
+        if not fields.keys() >= self._places.keys():
+            return None
+        found = [fields[place] for place in self._places]
+        as_written = all(each.get_internal_type() in KEPT_AS_WRITTEN and not each.generated for each in found)
+        return [each.attname for each in found] if as_written else None
 
     @property
     def width(self) -> int:

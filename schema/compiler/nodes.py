@@ -1,13 +1,15 @@
 """Nodes by their global ids: a statement for each type."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.db import models
 from graphql import GraphQLObjectType
 from graphql.execution.collect_fields import FieldDetailsList
 
+from apps.accounts.prepared import Row
 from schema.reads.global_id import GlobalId
 from schema.reads.lists import model_of, node_type_of
 
@@ -33,12 +35,25 @@ class CompiledNode:
     below_rows: Below
     shape: Callable[..., Any]
     key: int
+    held: Sequence[str] | None
+    """The attributes of a row that was just written, if they have all that is selected."""
 
     def fetch(self, run: Run, keys: Iterable[int]) -> Found:
         """Return the nodes with these keys that there are."""
         rows = self.statement.run(Given(run.tenant, keys=tuple(keys)))
-        made = self.shape(rows, *self.below_rows.fetch(run, rows), run.info)
-        return {GlobalId(self.type_name, row[self.key]): each for row, each in zip(rows, made, strict=True)}
+        return {
+            GlobalId(self.type_name, row[self.key]): each for row, each in zip(rows, self._made(run, rows), strict=True)
+        }
+
+    def written(self, run: Run, row: models.Model) -> Any:
+        """Return a row that was just written, as it is answered; None if it has gone since."""
+        if self.held is None:
+            return self.fetch(run, [row.pk]).get(GlobalId(self.type_name, row.pk))
+        return self._made(run, [tuple(getattr(row, name) for name in self.held)])[0]
+
+    def _made(self, run: Run, rows: Sequence[Row]) -> list[Any]:
+        made: list[Any] = self.shape(rows, *self.below_rows.fetch(run, rows), run.info)
+        return made
 
 
 class CompiledNodes:
@@ -93,4 +108,5 @@ class CompiledNodes:
             self._compiler.below(expression),
             shaped(expression, f"[{source} {ROW}]"),
             key,
+            layout.held,
         )
