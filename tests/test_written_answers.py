@@ -86,3 +86,14 @@ def test_it_is_read_again_only_for_what_the_row_does_not_have(
     assert len(reads(sent_, WorkOrder)) == times
     row.refresh_from_db(from_queryset=WorkOrder.unscoped.all())
     assert (row.status, row.version) == ("SUBMITTED", 2)
+
+
+def test_nothing_in_place_of_an_empty_text_is_answered_as_it_is_stored(
+    demo: Tenant, admin: User, settings: Settings
+) -> None:
+    row = factories.work_order(demo, external_id=None)
+    factories.force(WorkOrder.unscoped.filter(pk=row.pk), external_id="")
+    given = {**target(row), "title": "Another", "externalId": None}
+    answer = data(admin, document("updateWorkOrder", WorkOrder, "id title externalId"), input=given)["updateWorkOrder"]
+    assert answer["title"] == "Another"
+    assert answer == as_read(admin, WorkOrder, gid(row), "id title externalId", settings)

@@ -12,6 +12,7 @@ from django.db import IntegrityError, models
 from django.db.models import Q
 
 from apps.accounts.constraints import SameTenant
+from apps.accounts.records import EMPTY
 
 from .editing import Fit
 from .errors import Problem, ValidationFailedError
@@ -33,9 +34,9 @@ def enter(entity: Entity, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         field: Any = entity._meta.get_field(name)
         try:
-            setattr(
-                entity, field.attname, reference(entity, field, value) if field.is_relation else clean(field, value)
-            )
+            entered = reference(entity, field, value) if field.is_relation else clean(field, value)
+            if entered not in EMPTY or getattr(entity, field.attname) not in EMPTY:  # nothing stays as it is stored
+                setattr(entity, field.attname, entered)
         except ValidationError as error:
             problems += [Problem(field.attname, message) for message in error.messages]
     if problems or (problems := _whole(entity)):

@@ -7,12 +7,11 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
 
-from bench.serving.load import HOST
+from bench.serving.load import HOST, Outcome
 
 PATIENCE: Final = 30
 """Seconds that a client waits for an answer."""
@@ -22,16 +21,6 @@ PIECE: Final = 1 << 18
 
 Right = Callable[[bytes], bool]
 """Whether an answer, head and body, is the right one."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of the requests: seconds for each answer, how many of them were wrong, and how many got none."""
-
-    seconds: list[float] = field(default_factory=list)
-    wrong: int = 0
-    lost: int = 0
-    elapsed: float = 0.0
 
 
 def load(port: int, requests: Iterator[bytes], right: Right, clients: int, seconds: float) -> Outcome:

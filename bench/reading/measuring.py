@@ -7,7 +7,9 @@ from itertools import cycle
 from statistics import median, quantiles
 from typing import Final
 
-from .load import Outcome, load
+from bench.serving.load import Outcome
+
+from .load import load
 from .processes import Family
 from .servers import Contender
 
