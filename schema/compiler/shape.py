@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any, Final
 
 from django.core.exceptions import FieldDoesNotExist
-from django.db import models
 from graphql import GraphQLObjectType, is_enum_type, is_non_null_type
 from graphql.execution.collect_fields import FieldDetailsList
 from strawberry.types.field import StrawberryField
@@ -73,12 +72,19 @@ class RowExpression(Expression):
     def finished(self, source: str) -> str:
         """Return the source with the variables of a row in their places."""
         variables = "".join(f"v{place}, " for place in range(len(self.layout.selected)))
-        made = (f" for {self._variable(owner)} in ({self._made(owner)},)" for owner in self._entities)
-        return source.replace(ROW, f"for ({variables}) in rows{''.join(made)}")
+        made = (f"for {self._variable(owner)} in ({self._blank(owner)},) " for owner in self._entities)
+        known = (f" for {self._variable(owner)}.__dict__ in ({self._known(owner)},)" for owner in self._entities)
+        return source.replace(ROW, f"{''.join(made)}for ({variables}) in rows{''.join(known)}")
 
-    def _made(self, owner: str) -> str:
+    def _blank(self, owner: str) -> str:
+        """Return the source of a row that stands for each of a page's in turn: to make one takes longer."""
+        model = self.named(self.layout.model_at(owner))
+        return f"{model}.__new__({model})"
+
+    def _known(self, owner: str) -> str:
+        """Return the source of what a row knows, and nothing else, for the functions of the model that read no more."""
         values = (f"{self.named(name)}: v{place}" for name, place in self._entities[owner].items())
-        return f"{self.named(stand_in_row)}({self.named(self.layout.model_at(owner))}, {{{', '.join(values)}}})"
+        return f"{{{', '.join(values)}}}"
 
     def _variable(self, owner: str) -> str:
         return f"r{list(self._entities).index(owner)}"
@@ -160,13 +166,6 @@ class RowExpression(Expression):
         for name, expression in metadata.get(ANNOTATIONS, {}).items():
             values[name] = self.layout.computed(owner, name, expression)
         return self._variable(owner)
-
-
-def stand_in_row(model: type[models.Model], values: dict[str, Any]) -> models.Model:
-    """Return a row that knows these values and nothing else, for the functions of the model that read no more."""
-    row = model.__new__(model)
-    row.__dict__ = values
-    return row
 
 
 def resolver_of(declared: StrawberryField) -> Callable[[Any, Any, Mapping[str, Any]], Any]:
