@@ -17,7 +17,7 @@ from django.utils.log import log_response
 
 from apps.accounts.middleware import CORRELATION_HEADER, acting, arriving, bearer
 from apps.accounts.origin import new_correlation_id
-from apps.accounts.tokens import find_token, is_token, note_use
+from apps.accounts.tokens import Bearer, find_token, is_token, note_use
 from schema.http.media import JSON, answer_type
 from schema.http.protocol import VARY, Reply, operations, told
 from schema.http.reading import is_json, posted
@@ -64,10 +64,8 @@ def lane(django: Application) -> Application:
 
     def take(environ: Environ, respond: Respond) -> Iterable[bytes]:
         asked = understood(environ)
-        dress = asked and dresses.fitting(environ)
-        if asked and dress and (reply := _reply(asked, environ)):
-            return _sent(reply, asked, dress, environ, respond)
-        return django(environ, respond)
+        answer = asked and _answer(asked, dresses, environ)
+        return _sent(*answer, asked, environ, respond) if asked and answer else django(environ, respond)
 
     return take
 
@@ -140,26 +138,27 @@ class _Chain(WSGIHandler):
         return ready
 
 
-def _reply(asked: Asked, environ: Environ) -> Reply | None:
-    """Return the answer; None if nobody has the token."""
+def _answer(asked: Asked, dresses: Dresses, environ: Environ) -> tuple[Reply, Dress] | None:
+    """Return the answer, and what is added to it; None if nobody has the token, or Django answers in its own way."""
     with arriving(asked.correlation_id), time_for_a_request():
-        reply = told(partial(_answered, asked), asked.media)
-        if reply is not None and reply.status_code >= HTTPStatus.BAD_REQUEST:
+        found = told(partial(find_token, asked.token), asked.media)
+        dress = found and dresses.fitting(environ)  # for who has no token Django is asked once, not thrice
+        if not found or not dress:
+            return None
+        reply = found if isinstance(found, Reply) else told(partial(_run, asked, found), asked.media)
+        if reply.status_code >= HTTPStatus.BAD_REQUEST:
             request = WSGIRequest(environ)  # Django's log names it
             log_response("%s: %s", reply.reason_phrase, request.path, response=response(reply), request=request)
-        return reply
+        return reply, dress
 
 
-def _answered(asked: Asked) -> Reply | None:
-    token = find_token(asked.token)
-    if token is None:
-        return None
-    note_use(token)
-    with acting(token.user):
-        return operations(token.user, partial(posted, asked.body), asked.media, reading=False)
+def _run(asked: Asked, bearer: Bearer) -> Reply:
+    note_use(bearer)
+    with acting(bearer.user):
+        return operations(bearer.user, partial(posted, asked.body), asked.media, reading=False)
 
 
-def _sent(reply: Reply, asked: Asked, dress: Dress, environ: Environ, respond: Respond) -> Iterable[bytes]:
+def _sent(reply: Reply, dress: Dress, asked: Asked, environ: Environ, respond: Respond) -> Iterable[bytes]:
     content = reply.content
     headers = {**reply.headers, **(dress.short if len(content) < SHORT else dress.long)}
     compressed = gzipped(content, environ.get("HTTP_ACCEPT_ENCODING", ""))

@@ -1,13 +1,16 @@
-"""Connections to the database that stay open from one request to the next, for as many requests as run at once."""
+"""Connections to the database that stay open from one request to the next."""
 
+from collections import deque
 from collections.abc import Iterable
+from threading import Lock
 from time import monotonic
 from typing import Any, Final
 
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .intake import Application, Respond
+from .intake import PROBES, Application, Respond
 
 LONGEST: Final = 60.0
 """Seconds that a connection stays with a seat before it goes back to the pool, which renews those that are old."""
@@ -20,9 +23,14 @@ class Seat:
         """Open no connection yet: Django does when one is needed."""
         self._connection, self._until = _unopened(), 0.0
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether it holds one of the pool's connections."""
+        return self._connection.connection is not None
+
     def __enter__(self) -> None:
         """Make the connection this thread's."""
-        if self._connection.connection is None:
+        if not self.is_connected:
             self._until = monotonic() + LONGEST
         connections[DEFAULT_DB_ALIAS] = self._connection
 
@@ -30,13 +38,40 @@ class Seat:
         """Take it away, and keep it open unless something may be wrong with it: then the pool looks into that."""
         del connections[DEFAULT_DB_ALIAS]
         held = self._connection
-        if held.connection is None:
+        if not self.is_connected:
             return
-        in_doubt = failed or held.errors_occurred or held.in_atomic_block or not held.autocommit
-        if in_doubt or monotonic() > self._until:
-            held.close()
-        if in_doubt:
+        if failed or held.errors_occurred or held.in_atomic_block or not held.autocommit:
             self._connection = _unopened()
+            held.close()
+        elif monotonic() > self._until:
+            held.close()
+
+    def close(self) -> None:
+        """Give the connection back to the pool."""
+        self._connection.close()
+
+
+class Seats:
+    """The seats that nobody sits on."""
+
+    def __init__(self, most: int) -> None:
+        """Let so many of them stay connected: others need connections of the pool, too."""
+        self._most, self._free, self._lock = most, deque[Seat](), Lock()
+
+    def take(self) -> Seat:
+        """Return one that is connected, if there is one."""
+        with self._lock:
+            return self._free.pop() if self._free else Seat()
+
+    def give_back(self, seat: Seat) -> None:
+        """Take one back."""
+        with self._lock:
+            if seat.is_connected and sum(each.is_connected for each in self._free) >= self._most:
+                seat.close()
+            if seat.is_connected:
+                self._free.append(seat)
+            else:
+                self._free.appendleft(seat)
 
 
 def _unopened() -> BaseDatabaseWrapper:
@@ -46,22 +81,21 @@ def _unopened() -> BaseDatabaseWrapper:
 
 
 def seated(application: Application) -> Application:
-    """Give each request a seat while it runs; there are as many as requests have been there at once.
+    """Give each request a seat while it runs, but for probes.
 
     To take a connection from the pool and give it back takes Django longer than the rest of what a quick request needs
-    of it.
+    of it. The pool keeps one for those who have no seat.
     """
-    free: list[Seat] = []
+    seats = Seats(settings.DATABASE_POOL_SIZE - 1)
 
     def take(environ: dict[str, Any], respond: Respond) -> Iterable[bytes]:
-        try:
-            seat = free.pop()
-        except IndexError:
-            seat = Seat()
+        if environ.get("PATH_INFO") in PROBES:
+            return application(environ, respond)
+        seat = seats.take()
         try:
             with seat:
                 return application(environ, respond)
         finally:
-            free.append(seat)
+            seats.give_back(seat)
 
     return take

@@ -190,7 +190,7 @@ def _node(info: Info, entity: Entity, repeated: bool) -> Any:
     """Return the entity with what is selected of it; for a repeated request, with its fields as the first left them."""
     selections, details = Selections.of(info._raw_info), details_of(info._raw_info)
     name = GlobalId(type(entity).__name__, entity.pk)
-    if not repeated and (answer := answered_entity(selections, info.context, details, entity)):
+    if not repeated and (answer := answered_entity(selections, info.context, details, entity)) is not None:
         return answer
     row = fetch_nodes(selections, [details], [name]).get(name, entity)
     if repeated:

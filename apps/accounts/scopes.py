@@ -1,5 +1,6 @@
 """What holds inside a block: who asks, whose rows are seen."""
 
+import sys
 from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
 from types import TracebackType
@@ -38,7 +39,11 @@ class Both:
     def __enter__(self) -> None:
         """Enter both."""
         self._outer.__enter__()
-        self._inner.__enter__()
+        try:
+            self._inner.__enter__()
+        except BaseException:
+            self._outer.__exit__(*sys.exc_info())
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
