@@ -37,7 +37,8 @@ def prepared(sql: str, params: Sequence[Any] = ()) -> list[Row]:
     statements.
     """
     held = connections[DEFAULT_DB_ALIAS]
-    held.ensure_connection()
+    if held.connection is None:
+        held.ensure_connection()
     # An integer's own size would make one statement several, by the types of what is sent.
     given = [Int8(each) if type(each) is int else each for each in params]
     if held.queries_logged:
