@@ -8,12 +8,13 @@ from pytest_django import Settings
 
 from apps.accounts.models import Tenant, User
 from apps.accounts.roles import Role
+from apps.attendance.models import AttendanceRecord
 from apps.work_orders.models import WorkOrder
 from schema.compiler.layout import KEPT_AS_WRITTEN
 from tests import factories, samples
 from tests.graphql import OBJECTS, data, statements
 from tests.samples import CREATED, FIELDS, column, sent
-from tests.writing import gid, target
+from tests.writing import gid, in_state, target
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +71,29 @@ def test_an_entity_that_was_edited_is_answered_as_it_is_read(
     answer = data(admin, document(name, kind, selected), input={**target(row), **given})[name]
     assert answer["version"] == 2
     assert answer == as_read(admin, kind, answer["id"], selected, settings)
+
+
+def test_who_comes_and_goes_is_answered_as_it_is_read(demo: Tenant, technician: User, settings: Settings) -> None:
+    selected, given = held(AttendanceRecord), {"siteId": gid(factories.site(demo)), "note": "By the gate"}
+    come = data(technician, document("checkIn", AttendanceRecord, selected), input=given)["checkIn"]
+    assert come == as_read(technician, AttendanceRecord, come["id"], selected, settings)
+    seen = {"id": come["id"], "version": 1}
+    gone = data(technician, document("checkOut", AttendanceRecord, selected), input=seen)["checkOut"]
+    assert gone["checkedOutAt"] is not None
+    assert gone == as_read(technician, AttendanceRecord, come["id"], selected, settings)
+
+
+@pytest.mark.parametrize(
+    ("status", "action"), [("APPROVED", "START"), ("IN_PROGRESS", "COMPLETE"), ("COMPLETED", "CLOSE")]
+)
+def test_the_times_of_a_transition_are_answered_as_they_are_read(
+    demo: Tenant, admin: User, settings: Settings, status: str, action: str
+) -> None:
+    row, selected = in_state(WorkOrder, demo, status, assignee=admin), held(WorkOrder)
+    given = {**target(row), "action": action}
+    answer = data(admin, document("transitionWorkOrder", WorkOrder, selected), input=given)["transitionWorkOrder"]
+    assert answer["version"] == 2
+    assert answer == as_read(admin, WorkOrder, answer["id"], selected, settings)
 
 
 @pytest.mark.parametrize(
