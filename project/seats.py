@@ -83,8 +83,8 @@ def _unopened() -> BaseDatabaseWrapper:
 def seated(application: Application) -> Application:
     """Give each request a seat while it runs, but for probes.
 
-    To take a connection from the pool and give it back takes Django longer than the rest of what a quick request needs
-    of it. The pool keeps one for those who have no seat.
+    To take a connection from the pool and give it back is much of what Django does for a quick request. The pool keeps
+    one for those who have no seat.
     """
     seats = Seats(settings.DATABASE_POOL_SIZE - 1)
 
