@@ -5,7 +5,7 @@ graphql-core itself, with the coerced variables), each list as long as its argum
 as the dearest of its types. What was spent is the same sum with the lists as long as they came.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Final, NamedTuple
@@ -30,6 +30,7 @@ from graphql.execution.collect_fields import (
 from graphql.execution.values import VariableValues, get_argument_values
 
 from .introspection import INTROSPECTION, Introspection
+from .json_text import JsonList
 from .reads.plan import TYPENAME
 from .weights import Weight, weight_of
 
@@ -78,10 +79,10 @@ class Priced:
             return self.total
         if self.times is None:
             return self.once + self._spent_below(value)
-        return min(self.total, self._spent_list(value) if isinstance(value, list) else 0)
+        return min(self.total, self._spent_list(value) if isinstance(value, list | JsonList) else 0)
 
-    def _spent_list(self, items: Sequence[Any]) -> int:
-        if not any(each.varies for branch in self.branches for each in branch):
+    def _spent_list(self, items: list[Any] | JsonList) -> int:
+        if isinstance(items, JsonList) or not any(each.varies for branch in self.branches for each in branch):
             return len(items) * (self.once + self.below)
         return sum(self.once + self._spent_below(item) for item in items)
 

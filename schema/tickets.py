@@ -67,7 +67,7 @@ class TicketOrder:
 
 @entity(models.Ticket)
 class Ticket(Entity):
-    number: str = computed("serial", description="The number people use: T-000123.")
+    number: str = computed("serial", description="The number people use: T-000123.", timeless=True)
     subject: auto
     description: auto
     status: TicketStatus

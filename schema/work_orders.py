@@ -61,7 +61,7 @@ class WorkOrderOrder:
 
 @entity(models.WorkOrder)
 class WorkOrder(Entity):
-    number: str = computed("serial", description="The number people use: WO-000123.")
+    number: str = computed("serial", description="The number people use: WO-000123.", timeless=True)
     title: auto
     description: auto
     status: WorkOrderStatus

@@ -11,6 +11,7 @@ from apps.accounts.models import User
 from apps.accounts.tenancy import tenant_scope
 from schema.budget import OverBudgetError
 from schema.busy import Busy
+from schema.json_text import json_of
 from schema.operation import Answer, Asked, answer_all
 from schema.root import schema
 
@@ -26,7 +27,7 @@ def execute(actor: User, document: str, **variables: Any) -> Answer:
             return Answer(errors=[error.told])
     (answer,) = answers
     if answer.data is not None:
-        answer.data = orjson.loads(orjson.dumps(answer.data))  # as a client reads it
+        answer.data = orjson.loads(json_of(answer.data))  # as a client reads it
     return answer
 
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-import orjson
 import pytest
 from django.db import transaction
 from django.test import override_settings
@@ -30,6 +29,7 @@ from apps.accounts.models import User
 from apps.accounts.tenancy import tenant_scope
 from schema.busy import Busy
 from schema.compiler.metrics import COMPILED, FAILED, READS
+from schema.json_text import json_of
 from schema.operation import Answer, Asked, answer_all
 from tests.random_inputs import some_orders
 from tests.random_operations import Manner, Operation, make
@@ -70,7 +70,7 @@ def outcomes() -> Counter[str]:
 def told(answer: Answer) -> bytes:
     """Return all that a client is told."""
     errors = [error.formatted for error in answer.errors]
-    return orjson.dumps([answer.data, errors, answer.status, answer.ran, answer.requested, answer.actual])
+    return json_of([answer.data, errors, answer.status, answer.ran, answer.requested, answer.actual])
 
 
 def answered(actor: User, asked: Asked) -> Answer:

@@ -4,7 +4,6 @@ import logging
 import re
 from typing import Any
 
-import orjson
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -20,6 +19,7 @@ from schema.compiler.lists import CompiledList
 from schema.compiler.metrics import READS
 from schema.compiler.operation import CompiledOperation
 from schema.compiler.statement import Sql, Statement, Table, Tracer, UnscopedError
+from schema.json_text import json_of
 from schema.reads.global_id import encode_id
 from schema.reads.plan import Selections
 from tests import factories
@@ -114,7 +114,7 @@ def test_what_is_compiled_answers_byte_for_byte_as_the_executor(
     settings.COMPILED_READS, before = True, counted("compiled")
     for _ in range(2):  # made, and found again
         answer = execute(people[role], document, **variables)
-        assert orjson.dumps(answer.data) == orjson.dumps(expected.data)
+        assert json_of(answer.data) == json_of(expected.data)
         assert (answer.errors, answer.requested, answer.actual) == ([], expected.requested, expected.actual)
     assert counted("compiled") == before + 2
     assert not expected.errors

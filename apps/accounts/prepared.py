@@ -1,6 +1,6 @@
 """Statements that PostgreSQL prepares once for each connection, for what is asked again and again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from itertools import count
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -12,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import Connection, OperationalError, RawCursor
 from psycopg.adapt import AdaptersMap, PyFormat, Transformer
 from psycopg.errors import error_from_result
+from psycopg.postgres import types
 from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg.types.numeric import Int8
@@ -26,13 +27,15 @@ PREPARE_AFTER: Final = 3
 MOST: Final = 100
 """So many statements have names on a connection, those that were sent last."""
 
+INT8: Final = types["int8"].oid
 STALE: Final = {b"0A000", b"26000"}
 """What PostgreSQL says of a statement by name whose tables have changed, and of a name it does not know (any more)."""
 
 
-def prepared(sql: str, params: Sequence[Any] = ()) -> list[Row]:
+def prepared(sql: str, params: Sequence[Any] = (), ticks: Collection[int] = ()) -> list[Row]:
     """Run a statement whose parameters are `$1`, `$2` and so on; return its rows, in PostgreSQL's own types.
 
+    Times in the columns at the places `ticks` come as PostgreSQL holds them: microseconds from the year 2000 on.
     It goes through Django's connection like any other: in its transaction, under the wrappers that measure and limit
     statements.
     """
@@ -42,21 +45,23 @@ def prepared(sql: str, params: Sequence[Any] = ()) -> list[Row]:
     # An integer's own size would make one statement several, by the types of what is sent.
     given = [Int8(each) if type(each) is int else each for each in params]
     if held.queries_logged:
-        return _logged(held, sql, given)
-    execute: Callable[..., list[Row]] = partial(_executed, held)
+        return _logged(held, sql, given, ticks)
+    execute: Callable[..., list[Row]] = partial(_executed, held, ticks)
     for wrapper in reversed(held.execute_wrappers):
         execute = partial(wrapper, execute)
     return execute(sql, given, False, {"connection": held, "cursor": None})
 
 
-def _executed(held: BaseDatabaseWrapper, sql: str, params: Sequence[Any], _many: bool, _context: object) -> list[Row]:
+def _executed(
+    held: BaseDatabaseWrapper, ticks: Collection[int], sql: str, params: Sequence[Any], _many: bool, _context: object
+) -> list[Row]:
     """Run a statement by libpq's own calls: a cursor takes twice the time, for much that ours don't need."""
     held.validate_no_broken_transaction()
     raw = held.connection
     with held.wrap_database_errors:
         if not raw.autocommit and raw.pgconn.transaction_status == TransactionStatus.IDLE:
             _checked(raw.pgconn, raw.pgconn.exec_(raw._get_tx_start_command()))
-        return (_statements.get(raw) or _known(raw)).run(sql, params)
+        return (_statements.get(raw) or _known(raw)).run(sql, params, ticks)
 
 
 def _checked(pgconn: PGconn, result: PGresult) -> PGresult:
@@ -65,6 +70,18 @@ def _checked(pgconn: PGconn, result: PGresult) -> PGresult:
     if pgconn.status != ConnStatus.OK:
         raise OperationalError(result.get_error_message())
     raise error_from_result(result)
+
+
+def _rows(values: Any, result: PGresult, ticks: Collection[int]) -> list[Row]:
+    """Return the rows of a result; the times at the places `ticks` as the integers that they are."""
+    if result.status == ExecStatus.COMMAND_OK:
+        return []
+    values.set_pgresult(result, set_loaders=not ticks)
+    if ticks:
+        kinds = [INT8 if place in ticks else result.ftype(place) for place in range(result.nfields)]
+        values.set_loader_types(kinds, Format.BINARY)
+    rows: list[Row] = values.load_rows(0, result.ntuples, tuple)
+    return rows
 
 
 class _Adapters(NamedTuple):
@@ -88,15 +105,12 @@ class _Statements:
         self._names: LRUCache[Statement, bytes] = LRUCache(MOST)
         self._times: LRUCache[Statement, int] = LRUCache(MOST)
 
-    def run(self, sql: str, params: Sequence[Any]) -> list[Row]:
+    def run(self, sql: str, params: Sequence[Any], ticks: Collection[int]) -> list[Row]:
         """Run a statement, and return its rows."""
         values = self._values
         dumped = values.dump_sequence(params, [PyFormat.AUTO] * len(params))
         result = self._sent((sql.encode(), tuple(values.types or ())), dumped, values.formats)
-        if result.status == ExecStatus.COMMAND_OK:
-            return []
-        values.set_pgresult(result)
-        return values.load_rows(0, result.ntuples, tuple)
+        return _rows(values, result, ticks)
 
     def _sent(self, statement: Statement, params: Any, formats: Any) -> PGresult:
         """Return what PostgreSQL answers to a statement, in its binary form."""
@@ -140,9 +154,10 @@ def _known(raw: Connection[Any]) -> _Statements:
     return statements
 
 
-def _logged(held: BaseDatabaseWrapper, sql: str, params: Sequence[Any]) -> list[Row]:
-    cursor = RawCursor[Row](held.connection)
+def _logged(held: BaseDatabaseWrapper, sql: str, params: Sequence[Any], ticks: Collection[int]) -> list[Row]:
+    raw: Any = held.connection
+    cursor = RawCursor[Row](raw)
     cursor.format = Format.BINARY
     held._prepare_cursor(cursor).execute(sql, params)  # type: ignore[attr-defined]
     result = cursor.pgresult
-    return cursor.fetchall() if result and result.status == ExecStatus.TUPLES_OK else []
+    return _rows(Transformer(_Adapters(raw.adapters)), result, ticks) if result else []

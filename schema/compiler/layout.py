@@ -13,6 +13,7 @@ from django.db.models import JSONField
 from django.db.models.expressions import Combinable
 
 from schema.reads.fetch import Rows
+from schema.reads.keyset import field_at
 
 from .errors import RESOLVER, NotCompiledError
 from .statement import Sql, Table, Tracer
@@ -59,18 +60,22 @@ class Layout:
         """Start with none."""
         self._sources = {"": Source("t0", model)}
         self._places: dict[str, int] = {}
+        self.ticks: set[int] = set()
+        """The places of columns that hold times: those come in microseconds (`memo.time_of`)."""
         self._computed: dict[str, Combinable] = {}
         self._aliases: dict[tuple[str, str], str] = {}
 
     def column(self, owner: str, name: str) -> int:
         """Return the place of a column of the rows at a path, as Django names the column."""
         source = self._source(owner)
-        _check_plain(source.model._meta.get_field(name))
-        return self._place(source.reference(name))
+        column = field_at(source.model, name)
+        _check_plain(column)
+        return self._place_of(column, source.reference(name))
 
     def at(self, path: str) -> int:
         """Return the place of the column at a path that is part of the order, read with the rows themselves."""
-        return self._place(self._sources[""].reference(path))
+        rows = self._sources[""]
+        return self._place_of(field_at(rows.model, path), rows.reference(path))
 
     def computed(self, owner: str, name: str, expression: Callable[[str], Combinable]) -> int:
         """Return the place of a value that the database computes for the rows at a path."""
@@ -129,6 +134,12 @@ class Layout:
             source = Source(f"t{len(self._sources)}", model, parent.reference(name))
             self._sources[owner] = source
         return self._sources[owner]
+
+    def _place_of(self, column: Any, reference: str) -> int:
+        place = self._place(reference)
+        if isinstance(column, models.DateTimeField):
+            self.ticks.add(place)
+        return place
 
     def _place(self, reference: str) -> int:
         return self._places.setdefault(reference, len(self._places))

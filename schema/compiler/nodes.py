@@ -15,6 +15,7 @@ from schema.reads.lists import model_of, node_type_of
 
 from .errors import GONE, NotCompiledError
 from .layout import KEY, Layout
+from .memo import ticks_of
 from .rows import Below, shaped
 from .run import Run
 from .shape import ROW, RowExpression
@@ -49,7 +50,7 @@ class CompiledNode:
         """Return a row that was just written, as it is answered; None if it has gone since."""
         if self.held is None:
             return self.fetch(run, [row.pk]).get(GlobalId(self.type_name, row.pk))
-        return self._made(run, [tuple(getattr(row, name) for name in self.held)])[0]
+        return self._made(run, [tuple(ticks_of(getattr(row, name)) for name in self.held)])[0]
 
     def _made(self, run: Run, rows: Sequence[Row]) -> list[Any]:
         made: list[Any] = self.shape(rows, *self.below_rows.fetch(run, rows), run.info)
@@ -104,7 +105,7 @@ class CompiledNodes:
             tables = [Table("t0", tracer.sql(rows)).named(layout.width), *layout.joins(tracer)]
         return CompiledNode(
             node_type.name,
-            Statement.select(layout.selected, tables, ()),
+            Statement.select(layout, tables, ()),
             self._compiler.below(expression),
             shaped(expression, f"[{source} {ROW}]"),
             key,

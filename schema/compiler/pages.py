@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from graphql import GraphQLObjectType
 from graphql.execution.collect_fields import FieldDetailsList
 
 from apps.accounts.prepared import Row
 from apps.accounts.tenancy import tenant_column
+from schema.json_text import JsonList
 from schema.reads.fetch import Listing, rows_below
-from schema.reads.keyset import SortKey, encode_values, order_mark
+from schema.reads.keyset import SortKey, field_at, order_mark
 from schema.reads.plan import field_type
 
 from .layout import KEY, Layout
@@ -17,6 +20,7 @@ from .rows import Below, shaped
 from .run import Run
 from .shape import ROW, RowExpression
 from .statement import Given, Sql, Standard, Statement, Table, Tracer
+from .text import RowText, cursor_of, is_flat
 
 if TYPE_CHECKING:
     from .lists import CompiledList
@@ -121,25 +125,34 @@ class PageCompiler:
         self._shows_rows = True
         kind = field_type(self._list.kind, name)
         if name == "edges":
-            return f"[{self._expression.of_fields(kind, group, self._of_edge_field)} {ROW}]"
+            return self._edges(kind, group)
         return self._expression.of_fields(kind, group, self._of_info_field)
 
-    def _of_edge_field(self, group: FieldDetailsList) -> str:
+    def _edges(self, kind: GraphQLObjectType, details: FieldDetailsList) -> str:
+        selections, node = self._expression.selections, self._list.node_type
+        if all(is_flat(selections, node, group) for name, group in selections.below(kind, details) if name == "node"):
+            rows = RowText(self._expression)
+            text = rows.of_fields(kind, details, partial(self._of_edge_field, rows))
+            return f"{rows.named(JsonList)}([{text} {ROW}])"
+        return f"[{self._expression.of_fields(kind, details, partial(self._of_edge_field, self._expression))} {ROW}]"
+
+    def _of_edge_field(self, rows: RowExpression, group: FieldDetailsList) -> str:
         if group[0].node.name.value == "cursor":
-            return self._cursor("v{}")
-        return self._expression.of_row(self._list.node_type, group)
+            return rows.of_ascii(self._cursor("v{}"))
+        return rows.of_row(self._list.node_type, group)
 
     def _of_info_field(self, group: FieldDetailsList) -> str:
         name = group[0].node.name.value
         if name in FLAGS:
             return FLAGS[name]
-        return f"({self._cursor(f'rows[{ENDS[name]}][{{}}]')} if rows else None)"
+        cursor = self._expression.of_ascii(self._cursor(f"rows[{ENDS[name]}][{{}}]"))
+        return f"({cursor} if rows else None)"
 
     def _cursor(self, value: str) -> str:
-        """Return the source of a cursor, given that of a value at a place."""
-        values = (value.format(self._layout.at(each.path)) for each in self._listing.order)
-        mark = order_mark(self._list.model, self._listing.order)
-        return f"{self._expression.named(encode_values)}({mark}, {', '.join(values)})"
+        """Return the source of the bytes of a cursor, given that of a value at a place."""
+        model, order = self._list.model, self._listing.order
+        columns = [(field_at(model, key.path), value.format(self._layout.at(key.path))) for key in order]
+        return cursor_of(self._expression, order_mark(model, order), columns)
 
     def _statement(self) -> Statement:
         tables: list[Sql] = [OWNERS] if self._column else []
@@ -153,7 +166,7 @@ class PageCompiler:
                 tables += self._layout.joins(self._tracer)
         places = ["owner.c1"] if self._column else []
         order = [*places, *(self._term("t0", each) for each in self._listing.direction)] if self._shows_rows else []
-        return Statement.select(self._layout.selected, tables, order)
+        return Statement.select(self._layout, tables, order)
 
     def _total(self) -> Sql:
         rows = self._list.model._default_manager.filter(self._listing.condition)

@@ -5,18 +5,29 @@ from functools import partial
 from typing import Any, Final
 
 from django.core.exceptions import FieldDoesNotExist
+from django.db.models import DateTimeField
 from graphql import GraphQLObjectType, is_enum_type, is_non_null_type
 from graphql.execution.collect_fields import FieldDetailsList
 from strawberry.types.field import StrawberryField
 
-from schema.reads.fields import ANNOTATIONS, COLUMNS, Column, IdField, NodeList, NodeReference, PageKey, page_key
-from schema.reads.global_id import encode_id
+from schema.reads.fields import (
+    ANNOTATIONS,
+    COLUMNS,
+    TIMELESS,
+    Column,
+    IdField,
+    NodeList,
+    NodeReference,
+    PageKey,
+    page_key,
+)
 from schema.reads.plan import Selections, declaration, field_type
 from schema.reads.render import Expression, refuse
 
 from .arguments import Arguments
 from .errors import RESOLVER, NotCompiledError
 from .layout import KEY, Layout
+from .memo import Memo, computed, ids, time_of, times
 
 ROW: Final = "ROW"
 """Stands in the source for the variables of a row, which are known when all of it is written."""
@@ -29,27 +40,7 @@ PLAIN: Final = {
 }
 """The columns whose values are answers of a type as they are; a time's form is the serialiser's, the same as ours."""
 
-MOST_IDS: Final = 10_000
 LARGEST_INT: Final = 2**31
-
-
-class Ids(dict[int, str]):
-    """The global ids of a type by their keys, those that were used of late."""
-
-    def __init__(self, type_name: str) -> None:
-        """Know none yet."""
-        super().__init__()
-        self._type_name = type_name
-
-    def __missing__(self, key: int) -> str:
-        """Return the id with a key."""
-        if len(self) >= MOST_IDS:
-            self.clear()
-        found = self[key] = encode_id(self._type_name, key)
-        return found
-
-
-_ids: Final[dict[str, Ids]] = {}
 
 
 class RowExpression(Expression):
@@ -63,11 +54,20 @@ class RowExpression(Expression):
         """The lists below: by where the key of their owner lies, and what is selected of them."""
         self.references: dict[tuple[int, int, PageKey], FieldDetailsList] = {}
         self.given: list[Arguments] = []
-        self._entities: dict[str, dict[str, int]] = {}
+        self._entities: dict[str, dict[str, str]] = {}
 
     def of_row(self, kind: GraphQLObjectType, details: FieldDetailsList, owner: str = "") -> str:
         """Return the source of what is selected of the node at a path."""
         return self.of_fields(kind, details, partial(self._of_row_field, kind, owner))
+
+    def share(self, other: "RowExpression") -> None:
+        """Be part of the same source as another expression."""
+        self.names, self._numbers = other.names, other._numbers
+        self.given, self._entities = other.given, other._entities
+
+    def of_ascii(self, source: str) -> str:
+        """Return the source of the answer that a text is, given that of its bytes: nothing in it has to be escaped."""
+        return f"{source}.decode()"
 
     def finished(self, source: str) -> str:
         """Return the source with the variables of a row in their places."""
@@ -83,7 +83,7 @@ class RowExpression(Expression):
 
     def _known(self, owner: str) -> str:
         """Return the source of what a row knows, and nothing else, for the functions of the model that read no more."""
-        values = (f"{self.named(name)}: v{place}" for name, place in self._entities[owner].items())
+        values = (f"{self.named(name)}: {value}" for name, value in self._entities[owner].items())
         return f"{{{', '.join(values)}}}"
 
     def _variable(self, owner: str) -> str:
@@ -95,8 +95,7 @@ class RowExpression(Expression):
         if declared.extensions or declared.permission_classes:
             raise NotCompiledError(RESOLVER, f"{kind.name}.{name}")
         if isinstance(declared, IdField):
-            ids = _ids.setdefault(kind.name, Ids(kind.name))
-            return f"{self.named(ids)}[v{self.layout.column(owner, KEY)}]"
+            return self.of_known(ids(kind.name), f"v{self.layout.column(owner, KEY)}")
         if isinstance(declared, NodeList):
             key = self.layout.column(owner, KEY), page_key(each.node for each in group)
             self.lists.setdefault(key, (kind, group))
@@ -118,19 +117,41 @@ class RowExpression(Expression):
     ) -> str:
         name, below = group[0].node.name.value, f"{owner}{declared.python_name}__"
         target = field_type(kind, name)
-        absent = f"{self.named(refuse)}()" if is_non_null_type(kind.fields[name].type) else "None"
+        absent = f"{self.named(refuse)}()" if is_non_null_type(kind.fields[name].type) else self.nothing()
         return f"({absent} if v{self.layout.column(below, KEY)} is None else {self.of_row(target, group, below)})"
 
     def _of_leaf(self, kind: GraphQLObjectType, declared: StrawberryField, owner: str, group: FieldDetailsList) -> str:
-        declared_type, column = kind.fields[group[0].node.name.value].type, self._column(declared, owner)
+        column, declared_type = self._column(declared, owner), kind.fields[group[0].node.name.value].type
         if column is not None:
-            return self._of_column(declared_type, column, f"v{self.layout.column(owner, column.name)}", group)
-        entity = self._entity(declared, owner)
+            return self.of_column(declared_type, column, f"v{self.layout.column(owner, column.name)}", group)
+        metadata: Mapping[Any, Any] = declared.metadata or {}
+        if metadata.get(TIMELESS):
+            return self._of_timeless(declared, owner, *metadata[COLUMNS])
+        return self.of_computed(kind, declared, owner, group)
+
+    def of_computed(
+        self, kind: GraphQLObjectType, declared: StrawberryField, owner: str, group: FieldDetailsList
+    ) -> str:
+        """Return the source of what a function makes of the row at a path."""
+        declared_type, entity = kind.fields[group[0].node.name.value].type, self._entity(declared, owner)
         if declared.is_basic_field:
             return self.of_value(declared_type, group, f"{entity}.{declared.python_name}")
         self.given.append(Arguments(self.selections, kind, group))
         call = self.named(resolver_of(declared))
         return self.of_value(declared_type, group, f"{call}({entity}, info, given[{len(self.given) - 1}])")
+
+    def nothing(self) -> str:
+        """Return the source of the answer that null is."""
+        return "None"
+
+    def of_known(self, memo: Memo, source: str) -> str:
+        """Return the source of what is known of a value."""
+        return f"({self.named(memo.get)}({source}) or {self.named(memo.made)}({source}))"
+
+    def _of_timeless(self, declared: StrawberryField, owner: str, name: str) -> str:
+        column: Any = self.layout.model_at(owner)._meta.get_field(name)
+        memo = computed(self.layout.model_at(owner), column.attname, declared.python_name)
+        return self.of_known(memo, f"v{self.layout.column(owner, name)}")
 
     def _column(self, declared: StrawberryField, owner: str) -> Any:
         """Return the column that a field is, or None."""
@@ -143,18 +164,19 @@ class RowExpression(Expression):
             return None
         return field if field.concrete else None
 
-    def _of_column(self, declared_type: Any, column: Any, source: str, group: FieldDetailsList) -> str:
+    def of_column(self, declared_type: Any, column: Any, source: str, group: FieldDetailsList) -> str:
+        """Return the source of the answer that a column is, given that of its value."""
         required = is_non_null_type(declared_type)
         kind = declared_type.of_type if required else declared_type
-        if is_enum_type(kind) or column.get_internal_type() not in PLAIN.get(kind.name, ()):
-            return self.of_value(declared_type, group, source)
+        is_time = isinstance(column, DateTimeField)
+        if is_enum_type(kind) or not is_plain(kind, column):
+            return self.of_value(declared_type, group, self._time(source) if is_time else source)
         if column.get_internal_type() == "BigIntegerField":
             if column.null:
                 return self.of_value(declared_type, group, source)
             return f"({source} if -{LARGEST_INT} <= {source} < {LARGEST_INT} else {self.named(refuse)}())"
-        if required and column.null:
-            return f"({self.named(refuse)}() if {source} is None else {source})"
-        return source
+        value = self.of_known(times, source) if is_time else source
+        return f"({self.named(refuse)}() if {source} is None else {value})" if required and column.null else value
 
     def _entity(self, declared: StrawberryField, owner: str) -> str:
         """Return the variable of the row that a field is a pure function of; it has what the function reads."""
@@ -162,10 +184,19 @@ class RowExpression(Expression):
         values = self._entities.setdefault(owner, {})
         for name in (KEY, *metadata.get(COLUMNS, (declared.python_name,))):
             column: Any = self.layout.model_at(owner)._meta.get_field(name)
-            values[column.attname] = self.layout.column(owner, name)
+            value = f"v{self.layout.column(owner, name)}"
+            values[column.attname] = self._time(value) if isinstance(column, DateTimeField) else value
         for name, expression in metadata.get(ANNOTATIONS, {}).items():
-            values[name] = self.layout.computed(owner, name, expression)
+            values[name] = f"v{self.layout.computed(owner, name, expression)}"
         return self._variable(owner)
+
+    def _time(self, ticks: str) -> str:
+        return f"{self.named(time_of)}({ticks})"
+
+
+def is_plain(kind: Any, column: Any) -> bool:
+    """Tell whether the values of a column are answers of a type as they are."""
+    return column.get_internal_type() in PLAIN.get(kind.name, ())
 
 
 def resolver_of(declared: StrawberryField) -> Callable[[Any, Any, Mapping[str, Any]], Any]:

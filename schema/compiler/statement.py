@@ -1,12 +1,12 @@
 """SQL with places for values. None can be run that does not keep to the rows of one tenant."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.utils import timezone
 
@@ -16,6 +16,9 @@ from schema.reads.fetch import Rows
 from schema.reads.traced import Bind, Trace
 
 from .errors import INPUT, NotCompiledError
+
+if TYPE_CHECKING:
+    from .layout import Layout
 
 PLACES: Final = re.compile("(%[s%])")
 LITERAL: Final = re.compile("[A-Za-z0-9_ %]*")
@@ -134,17 +137,19 @@ class Statement:
 
     text: str
     binds: tuple[Bind | Standard, ...]
+    ticks: Collection[int] = ()
+    """The places of times that come in microseconds."""
 
     @classmethod
-    def select(cls, columns: Sequence[str], tables: Sequence[Sql], order: Sequence[str]) -> "Statement":
-        """Select columns of tables that were joined."""
-        parts: list[Part | Sql] = ["SELECT ", ", ".join(columns), " FROM ", *tables]
+    def select(cls, layout: "Layout", tables: Sequence[Sql], order: Sequence[str]) -> "Statement":
+        """Select the columns of a layout from tables that were joined."""
+        parts: list[Part | Sql] = ["SELECT ", ", ".join(layout.selected), " FROM ", *tables]
         if order:
             parts.append(f" ORDER BY {', '.join(order)}")
-        return cls.of(Sql.of(*parts))
+        return cls.of(Sql.of(*parts), layout.ticks)
 
     @classmethod
-    def of(cls, sql: Sql) -> "Statement":
+    def of(cls, sql: Sql, ticks: Collection[int] = ()) -> "Statement":
         """Make one of SQL: what is bound gets its number.
 
         Raises UnscopedError if nothing keeps it to the rows of one tenant.
@@ -153,11 +158,11 @@ class Statement:
             raise UnscopedError(f"the statement may read rows of any tenant: {sql}")
         binds = tuple(dict.fromkeys(part for part in sql.parts if not isinstance(part, str)))
         numbers = {bind: f"${place + 1}" for place, bind in enumerate(binds)}
-        return cls("".join(part if isinstance(part, str) else numbers[part] for part in sql.parts), binds)
+        return cls("".join(part if isinstance(part, str) else numbers[part] for part in sql.parts), binds, ticks)
 
     def run(self, given: "Given") -> list[Row]:
         """Run it, and return its rows."""
-        return prepared(self.text, [given.of(bind) for bind in self.binds])
+        return prepared(self.text, [given.of(bind) for bind in self.binds], self.ticks)
 
 
 @dataclass(slots=True)

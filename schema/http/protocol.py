@@ -7,13 +7,13 @@ from http.client import responses
 from math import ceil
 from typing import Any, Final, NamedTuple, TypeVar
 
-import orjson
 from django.core.exceptions import SuspiciousOperation
 
 from apps.accounts.models import User
 from schema.budget import Admission, OverBudgetError
 from schema.busy import Busy
 from schema.errors import BadRequestError, RateLimitedError, RequestError, UnauthenticatedError, internal
+from schema.json_text import json_of
 from schema.operation import Answer, Asked, answer_all
 
 from .media import GRAPHQL, JSON
@@ -117,4 +117,4 @@ def _reply(body: Any, status: int, media: str, more: Mapping[str, str] | None = 
     headers = {"Content-Type": f"{media}; charset=utf-8", **(more or {}), "Cache-Control": "no-store", "Vary": VARY}
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ALLOWED
-    return Reply(status, headers, orjson.dumps(body))
+    return Reply(status, headers, json_of(body))

@@ -25,6 +25,9 @@ COLUMNS: Final = "columns"
 ANNOTATIONS: Final = "annotations"
 """The metadata key under which a field names what the database is to compute: name -> prefix -> expression."""
 
+TIMELESS: Final = "timeless"
+"""The metadata key of a field that is a function of one column alone."""
+
 REFERENCES: Final = "_references"
 """The attribute of a fetched row that holds what its node references refer to, each by the key of its selection."""
 
@@ -106,9 +109,14 @@ def _entity(cls: type, *, model: type[models.Model], options: dict[str, Any]) ->
     return strawberry_django.type(model, field_cls=Column, **options)(cls)
 
 
-def computed(*columns: str, description: str, annotations: Annotations | None = None, **options: Any) -> Any:
-    """Declare a field that is a pure function of these columns and annotations of its row."""
-    metadata = {COLUMNS: columns, ANNOTATIONS: annotations or {}}
+def computed(
+    *columns: str, description: str, annotations: Annotations | None = None, timeless: bool = False, **options: Any
+) -> Any:
+    """Declare a field that is a pure function of these columns and annotations of its row.
+
+    A text that follows from one column alone, always the same, is `timeless`: what it is for a value is remembered.
+    """
+    metadata = {COLUMNS: columns, ANNOTATIONS: annotations or {}, TIMELESS: timeless}
     return strawberry.field(description=description, metadata=metadata, **options)
 
 

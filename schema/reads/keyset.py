@@ -99,7 +99,12 @@ def encode_cursor(order: Order, row: models.Model) -> str:
 
 def encode_values(*mark_and_values: Any) -> str:
     """Return the cursor that holds an order's mark and these values."""
-    return b2a_base64(orjson.dumps(mark_and_values), newline=False).translate(URL_SAFE, b"=").decode()
+    return encode_json(orjson.dumps(mark_and_values)).decode()
+
+
+def encode_json(mark_and_values: bytes) -> bytes:
+    """Return the cursor that holds an order's mark and values, given them as JSON."""
+    return b2a_base64(mark_and_values, newline=False).translate(URL_SAFE, b"=")
 
 
 def decode_cursor(model: type[models.Model], order: Order, cursor: str) -> Values:
