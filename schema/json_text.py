@@ -25,11 +25,5 @@ class JsonList:
 
 
 def json_of(answer: Any) -> bytes:
-    """Return an answer as JSON."""
-    return orjson.dumps(answer, default=_part)
-
-
-def _part(value: Any) -> orjson.Fragment:
-    if isinstance(value, JsonList):
-        return value.fragment()
-    raise TypeError(f"{type(value).__name__} is nothing that JSON has")
+    """Return an answer as JSON; raises TypeError for what JSON does not have."""
+    return orjson.dumps(answer, default=JsonList.fragment)

@@ -4,7 +4,7 @@ Where nothing of them is looked at again, dicts would be made, written and freed
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import orjson
 from django.db.models import DateTimeField
@@ -22,8 +22,7 @@ from .memo import Memo, times
 from .shape import RowExpression, is_plain
 
 NULL: Final = b"null"
-WRITTEN: Final = {"String", "Int", "Boolean"}
-"""The types whose values orjson writes by themselves, as they come from columns that are plain of them."""
+PLACE: Final = b"%b"
 
 
 def is_flat(selections: Selections, kind: GraphQLObjectType, details: FieldDetailsList) -> bool:
@@ -48,11 +47,11 @@ class RowText(RowExpression):
             keys.append(f'"{key}":%b'.encode())
             is_name = group[0].node.name.value == TYPENAME
             values.append(self.named(json_of(kind.name)) if is_name else of_field(group))
-        return filled(self, b"{%b}" % b",".join(keys), values)
+        return Filled.of(self, b"{%b}" % b",".join(keys), values)
 
     def of_ascii(self, source: str) -> str:
         """Return the source of the JSON of a text, given that of its bytes: nothing in it has to be escaped."""
-        return filled(self, b'"%b"', [source])
+        return Filled.of(self, b'"%b"', [source])
 
     def of_known(self, memo: Memo, source: str) -> str:
         """Return the source of the JSON of what is known of a value."""
@@ -80,15 +79,30 @@ class RowText(RowExpression):
         return f"{self.named(json_of)}({super().of_computed(kind, declared, owner, group)})"
 
 
-def filled(expression: RowExpression, template: bytes, values: Sequence[str]) -> str:
-    """Return the source of a template that is filled with values, given the sources of their bytes."""
-    return f"{expression.named(template)} % ({', '.join(values)},)" if values else expression.named(template)
+class Filled(str):
+    """The source of a template that is filled with the bytes of values; one within another is part of that."""
+
+    __slots__ = ("template", "values")
+    template: bytes
+    values: list[str]
+
+    @classmethod
+    def of(cls, expression: RowExpression, template: bytes, values: Sequence[str]) -> Self:
+        """Put it together of a template with a place for each value, and of their sources."""
+        pieces, flat = template.split(PLACE), list[str]()
+        for place, value in enumerate(values):
+            pieces[place] += value.template if isinstance(value, Filled) else PLACE
+            flat += value.values if isinstance(value, Filled) else [value]
+        whole = b"".join(pieces)
+        made = cls(f"{expression.named(whole)} % ({''.join(f'{each}, ' for each in flat)})")
+        made.template, made.values = whole, flat
+        return made
 
 
 def cursor_of(expression: RowExpression, mark: int, columns: Sequence[tuple[Any, str]]) -> str:
     """Return the source of the bytes of a cursor: an order's mark, and the columns with the sources of their values."""
     values = [_in_cursor(expression, column, source) for column, source in columns]
-    json = filled(expression, b"[%d%b]" % (mark, b",%b" * len(values)), values)
+    json = Filled.of(expression, b"[%d%b]" % (mark, b",%b" * len(values)), values)
     return f"{expression.named(encode_json)}({json})"
 
 
