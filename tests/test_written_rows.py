@@ -7,10 +7,12 @@ import pytest
 from django.db import models, transaction
 
 from apps.accounts.models import Tenant, User
+from apps.accounts.prepared import prepared
 from apps.accounts.roles import Role
 from apps.accounts.tenancy import all_tenants, tenant_scope
 from apps.lifecycle import services
 from apps.lifecycle.models import Entity
+from apps.lifecycle.transitions import Item
 from apps.lifecycle.writing import lock
 from apps.work_orders.models import WorkOrder
 from tests import factories
@@ -58,3 +60,20 @@ def test_a_new_row_knows_what_the_database_made_of_it(demo: Tenant) -> None:
     assert vars(order) | {"_state": None} == vars(read(order)) | {"_state": None, "_loaded": order._loaded}
     assert order.loaded() == read(order).loaded()
     assert (order._state.adding, order._state.db) == (False, "default")
+
+
+def planned(table: str) -> dict[str, int]:
+    """Return how many times PostgreSQL has planned each of the connection's statements of a table anew."""
+    counted = prepared("SELECT statement, custom_plans FROM pg_prepared_statements WHERE statement LIKE $1", [table])
+    return dict(counted)
+
+
+def test_the_statements_of_one_row_are_not_planned_each_time(demo: Tenant) -> None:
+    boss, order, table = factories.user(demo, Role.SUPERVISOR), factories.work_order(demo), "%work_orders_workorder%"
+    counts = []
+    for number in range(30):
+        with tenant_scope(demo.pk):
+            services.edit(WorkOrder, Item(order.pk, number + 1), {"title": f"Replace seal {number}"}, actor=boss)
+        counts.append(planned(table))
+    assert len(counts[-1]) > 1
+    assert counts[-1] == counts[-10]

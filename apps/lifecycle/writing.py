@@ -30,7 +30,11 @@ def lock(model: type[E], keys: Iterable[int], *, alone: bool = False) -> dict[in
     Everybody locks in this order, so no two can wait for each other in a circle. `alone` keeps others from writing
     rows that refer to these, too: for rules that count them.
     """
-    found = prepared(locking(model, alone=alone), [list(set(keys)), current_tenant(model) or None])
+    wanted = list(set(keys))
+    one = len(wanted) == 1
+    found = prepared(
+        locking(model, alone=alone, one=one), [wanted[0] if one else wanted, current_tenant(model) or None]
+    )
     names = [field.attname for field in model._meta.concrete_fields]
     rows = (model.from_db(connection.alias, names, values) for values in found)
     return {row.pk: row for row in rows}
@@ -99,6 +103,8 @@ def _insert(entity: Entity) -> None:
 def _write(model: type[models.Model], rows: Sequence[Any], names: Sequence[str], at: datetime) -> None:
     columns = ["id", *(model._meta.get_field(name).attname for name in names)]  # type: ignore[union-attr]
     values = [[getattr(row, column) for row in rows] for column in columns]
-    written = prepared(updating(model, *names), [at, rows[0].tenant_id, *values])
+    one = len(rows) == 1
+    given_values = [value for (value,) in values] if one else values
+    written = prepared(updating(model, *names, one=one), [at, rows[0].tenant_id, *given_values])
     if len(written) != len(rows):
         raise RuntimeError(f"{len(written)} of {len(rows)} locked rows were written.")
