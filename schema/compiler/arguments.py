@@ -1,11 +1,21 @@
 """The arguments of a selected field, and what of them is the same for all requests that one statement can serve."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from graphql import GraphQLError, GraphQLObjectType, Visitor, visit
+from graphql import (
+    FieldNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLObjectType,
+    Undefined,
+    VariableNode,
+    Visitor,
+    is_non_null_type,
+    visit,
+)
 from graphql.execution.collect_fields import FieldDetailsList
 from graphql.execution.values import VariableValues, get_argument_values
 
@@ -23,12 +33,16 @@ class Arguments:
         """Know the field."""
         self._selections, self._parent, self._node = selections, parent, group[0].node
         self._field = parent.fields[self._node.name.value]
+        self._variables = _variables(self._field, self._node)
 
     def coerced(self, variables: VariableValues) -> dict[str, Any]:
         """Return them as GraphQL has them.
 
         Raises NotCompiledError when they make no sense: the executor says why.
         """
+        if self._variables is not None:
+            given = variables.coerced
+            return {name: given[variable] for name, variable in self._variables.items() if variable in given}
         try:
             return get_argument_values(self._field, self._node, variables)
         except GraphQLError as error:
@@ -51,6 +65,19 @@ class Arguments:
     @cached_property
     def _constant(self) -> dict[str, Any]:
         return self.converted(self.coerced(self._selections.variables))
+
+
+def _variables(field: GraphQLField, node: FieldNode) -> Mapping[str, str] | None:
+    """Return the variables that the arguments of a field are; None if more than looking them up can become of one."""
+    given, found = {each.name.value: each.value for each in node.arguments or ()}, {}
+    for name, argument in field.args.items():
+        value = given.get(name)
+        decides = is_non_null_type(argument.type) or argument.default_value is not Undefined or argument.default
+        if decides or not isinstance(value, VariableNode | None):
+            return None
+        if value is not None:
+            found[argument.out_name or name] = value.name.value
+    return found
 
 
 class _Variables(Visitor):
