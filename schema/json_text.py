@@ -27,3 +27,8 @@ class JsonList:
 def json_of(answer: Any) -> bytes:
     """Return an answer as JSON; raises TypeError for what JSON does not have."""
     return orjson.dumps(answer, default=JsonList.fragment)
+
+
+def lasting_json_of(value: Any) -> bytes:
+    """Return a value as JSON that is kept: a copy, for orjson takes a kilobyte at first, and leaves a hole of it."""
+    return json_of(value).decode().encode()

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.db.models import Model
 
-from schema.json_text import json_of
+from schema.json_text import lasting_json_of
 from schema.reads.global_id import encode_id
 
 MOST: Final = 10_000
@@ -39,7 +39,7 @@ class Memo:
     @cached_property
     def as_json(self) -> "Memo":
         """The same as JSON."""
-        return Memo(lambda value: json_of(self._make(value)))
+        return Memo(lambda value: lasting_json_of(self._make(value)))
 
 
 def time_of(ticks: int | None) -> datetime | None:

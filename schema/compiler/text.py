@@ -12,7 +12,7 @@ from graphql import GraphQLObjectType, get_named_type, is_enum_type, is_leaf_typ
 from graphql.execution.collect_fields import FieldDetailsList
 from strawberry.types.field import StrawberryField
 
-from schema.json_text import json_of
+from schema.json_text import json_of, lasting_json_of
 from schema.reads.fields import Column
 from schema.reads.keyset import encode_json
 from schema.reads.plan import TYPENAME, Selections, declaration, field_type
@@ -46,7 +46,7 @@ class RowText(RowExpression):
         for key, group in self.selections.fields(kind, details):
             keys.append(f'"{key}":%b'.encode())
             is_name = group[0].node.name.value == TYPENAME
-            values.append(self.named(json_of(kind.name)) if is_name else of_field(group))
+            values.append(self.named(lasting_json_of(kind.name)) if is_name else of_field(group))
         return Filled.of(self, b"{%b}" % b",".join(keys), values)
 
     def of_ascii(self, source: str) -> str:
@@ -66,7 +66,7 @@ class RowText(RowExpression):
         required = is_non_null_type(declared_type)
         kind = declared_type.of_type if required else declared_type
         if is_enum_type(kind):
-            names = {value: json_of(name) for value, name in names_of(kind, nullable=not required).items()}
+            names = {value: lasting_json_of(name) for value, name in names_of(kind, nullable=not required).items()}
             return f"{self.named(names)}[{source}]"
         value = super().of_column(declared_type, column, source, group)
         is_known = isinstance(column, DateTimeField) and is_plain(kind, column)
