@@ -64,8 +64,8 @@ def reference(schema: GraphQLSchema, page: str) -> str:
 
 def _root_fields(kind: Any) -> Iterator[str]:
     for name, field in sorted(kind.fields.items()):
-        yield from (f"## {name}", "", f"Answers {_link(field.type)}.", "")
-        yield from (*_told(field.description), *_told(_price(field)), *_arguments(field.args, ""), "")
+        yield from (f"## {name}", "", *_told(field.description), f"Answers {_link(field.type)}.", "")
+        yield from (*_told(_price(field)), *_arguments(field.args), "")
 
 
 def _body(schema: GraphQLSchema, kind: GraphQLNamedType) -> Iterator[str]:
@@ -89,11 +89,11 @@ def _head(name: str, field: Described) -> str:
 
 
 def _field(field: Any) -> list[str | None]:
-    return [field.description, _price(field), *_arguments(getattr(field, "args", {}), "")]
+    return [field.description, _price(field), *_arguments(getattr(field, "args", {}))]
 
 
-def _arguments(arguments: dict[str, GraphQLArgument], indent: str) -> list[str]:
-    return [f"{indent}- {_head(name, each)}. {_text(each.description)}" for name, each in arguments.items()]
+def _arguments(arguments: dict[str, GraphQLArgument]) -> list[str]:
+    return [f"- {_head(name, each)}. {_text(each.description)}" for name, each in arguments.items()]
 
 
 def _definitions(entries: Iterable[tuple[str, Iterable[str | None]]]) -> Iterator[str]:
