@@ -40,7 +40,18 @@ class Page(HTMLParser):
 
 
 def build(source: Path, target: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sphinx", *STRICT, "-d", f"{target}-trees", "-c", f"{source}/site", source, target]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        *STRICT,
+        "-d",
+        f"{target}-trees",
+        "-c",
+        f"{source}/site",
+        source,
+        target,
+    ]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
 
 
