@@ -38,7 +38,11 @@ explain: ## tell how an operation is answered: ARGS="query.graphql --user you@ex
 	$(SET_UP) local
 	@$(BIN)/python manage.py explain_operation $(ARGS)
 
+docs: ## build the documentation site into build/docs; a broken link or a page that is not in the navigation fails
+	$(SET_UP) docs
+	@$(BIN)/python -m sphinx -W --keep-going -q -j auto -d build/doctrees -c docs/site docs build/docs
+
 stop: ## stop the embedded servers
 	@test ! -x $(BIN)/python || $(BIN)/python -m project.embedded stop
 
-.PHONY: help run dev test lint bench sdl explain stop
+.PHONY: help run dev test lint bench sdl explain docs stop

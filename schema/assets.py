@@ -85,4 +85,8 @@ class Asset(Entity):
     tickets = connection("Ticket", "schema.tickets", column="asset_id", description="The tickets about the asset.")
 
 
+lists = {
+    "assets": connection("Asset", "schema.assets", description="The assets, by code."),
+    "sites": connection("Site", "schema.assets", description="The sites, by code."),
+}
 mutations = [*entity_mutations(models.Site, Site), *entity_mutations(models.Asset, Asset)]

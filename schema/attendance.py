@@ -14,6 +14,7 @@ from .enums import publish
 from .inputs import KEY, TARGET, entered, item_of, make, optional, values_of
 from .lifecycle import workflow_fields
 from .mutations import mutation, update_mutation, workflow_mutations
+from .reads.connection import connection
 from .reads.fields import Entity, entity
 from .reads.lookups import ChoiceLookup, IdLookup, TimeLookup, filter_input
 from .reads.ordering import order_input
@@ -83,6 +84,11 @@ def _check_out(actor: Any, given: Any) -> models.AttendanceRecord:
     return presence.check_out(item_of(models.AttendanceRecord, given), values, actor=actor)
 
 
+lists = {
+    "attendance_records": connection(
+        "AttendanceRecord", "schema.attendance", description="The attendance records, newest first."
+    ),
+}
 mutations = [
     mutation(
         "checkIn",

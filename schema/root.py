@@ -1,11 +1,12 @@
 """The schema: what can be asked, and how errors are told."""
 
+from typing import Any, Final
+
 import strawberry
 from strawberry.tools import create_type
 
 from . import assets, attendance, tasks, tickets, work_orders
 from .accounts import User
-from .attendance import AttendanceRecord
 from .budget import rate_limit
 from .context import Context
 from .lifecycle import workflow
@@ -13,23 +14,20 @@ from .reads.arguments import DEFAULT_PAGE
 from .reads.connection import connection
 from .reads.node import node, nodes
 from .search import search
-from .tasks import Task
-from .tickets import Ticket
 from .weights import SEARCH, ListSize, paged
+
+ENTITIES: Final = (work_orders, tasks, tickets, attendance, assets)
+"""A module for each entity, or for entities that belong together: its `lists` and its `mutations`."""
+
+Lists: Any = strawberry.type(
+    type("Lists", (), {name: each for entity in ENTITIES for name, each in entity.lists.items()})
+)
 
 
 @strawberry.type(description="What can be asked.")
-class Query:
+class Query(Lists):  # type: ignore[misc]
     """What can be asked."""
 
-    work_orders = connection("WorkOrder", "schema.work_orders", description="The work orders, newest first.")
-    tasks = connection("Task", "schema.tasks", description="The tasks, newest first.")
-    tickets = connection("Ticket", "schema.tickets", description="The helpdesk tickets, newest first.")
-    attendance_records = connection(
-        "AttendanceRecord", "schema.attendance", description="The attendance records, newest first."
-    )
-    assets = connection("Asset", "schema.assets", description="The assets, by code.")
-    sites = connection("Site", "schema.assets", description="The sites, by code.")
     people = connection("User", "schema.accounts", description="The people of the tenant, by name.")
     audit_log = connection("AuditEntry", "schema.audit", description="Every change, the newest first.")
     search = strawberry.field(
@@ -55,16 +53,8 @@ class Query:
 
 
 Mutation = create_type(
-    "Mutation",
-    [
-        *work_orders.mutations,
-        *tasks.mutations,
-        *tickets.mutations,
-        *attendance.mutations,
-        *assets.mutations,
-    ],
-    description="What can be done.",
+    "Mutation", [each for entity in ENTITIES for each in entity.mutations], description="What can be done."
 )
 
 
-schema = strawberry.Schema(query=Query, mutation=Mutation, types=[AttendanceRecord, Task, Ticket])
+schema = strawberry.Schema(query=Query, mutation=Mutation)

@@ -5,7 +5,7 @@ from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from enum import Enum
 from functools import cache
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import strawberry
 from graphql import GraphQLObjectType
@@ -31,15 +31,15 @@ CURSOR: Final = struct.Struct(">HI")
 """A place: the penalty, and the number of the document."""
 
 
-class SearchKind(Enum):
-    """A kind of object that the search finds."""
+def _kinds() -> dict[str, str]:
+    """Return the names of the values of SearchKind (WORK_ORDER), and the models' names they stand for."""
+    return {str(model._meta.verbose_name).replace(" ", "_").upper(): kind for kind, model in searched_models().items()}
 
-    WORK_ORDER = "WorkOrder"
-    TASK = "Task"
-    TICKET = "Ticket"
-    ASSET = "Asset"
-    SITE = "Site"
 
+if TYPE_CHECKING:
+    SearchKind = Enum
+else:
+    SearchKind = Enum("SearchKind", _kinds())
 
 strawberry.enum(SearchKind, description="A kind of object that the search finds.")
 for _value in SearchKind.__strawberry_definition__.values:  # type: ignore[attr-defined]

@@ -11,6 +11,7 @@ from .audit import history
 from .enums import publish
 from .lifecycle import workflow_fields
 from .mutations import entity_mutations, workflow_mutations
+from .reads.connection import connection
 from .reads.fields import Entity, entity
 from .reads.lookups import ChoiceLookup, IdLookup, TextLookup, TimeLookup, filter_input
 from .reads.ordering import order_input
@@ -62,4 +63,7 @@ class Task(Entity):
     history = history(models.Task)
 
 
+lists = {
+    "tasks": connection("Task", "schema.tasks", description="The tasks, newest first."),
+}
 mutations = [*entity_mutations(models.Task, Task), *workflow_mutations(models.Task, Task)]

@@ -16,6 +16,7 @@ from .audit import history
 from .enums import publish
 from .lifecycle import workflow_fields
 from .mutations import entity_mutations, workflow_mutations
+from .reads.connection import connection
 from .reads.fields import Entity, computed, entity
 from .reads.lookups import ChoiceLookup, IdLookup, NumberLookup, TextLookup, TimeLookup, filter_input
 from .reads.ordering import order_input
@@ -94,4 +95,7 @@ class Ticket(Entity):
     history = history(models.Ticket)
 
 
+lists = {
+    "tickets": connection("Ticket", "schema.tickets", description="The helpdesk tickets, newest first."),
+}
 mutations = [*entity_mutations(models.Ticket, Ticket), *workflow_mutations(models.Ticket, Ticket)]

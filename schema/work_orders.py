@@ -83,4 +83,7 @@ class WorkOrder(Entity):
     history = history(models.WorkOrder)
 
 
+lists = {
+    "work_orders": connection("WorkOrder", "schema.work_orders", description="The work orders, newest first."),
+}
 mutations = [*entity_mutations(models.WorkOrder, WorkOrder), *workflow_mutations(models.WorkOrder, WorkOrder)]
