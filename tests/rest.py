@@ -1,21 +1,21 @@
 """What tests of the REST API share: how a script sends a bulk, and what must hold of each problem it is told."""
 
 import json
-from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from django.http import HttpResponse
 from django.test import Client
-from django.urls import reverse
 
-from apps.accounts.models import User
+from apps.accounts.models import Tenant, User
 from apps.accounts.tokens import issue_token
-from apps.lifecycle.models import WorkflowEntity
+from apps.attendance.models import AttendanceRecord
 from project.rest.problems import KINDS, PROBLEM
-from project.rest.resources import name_of
+from project.rest.resources import Model, name_of
+from tests import factories
+from tests.test_bulk import WAYS
+from tests.writing import in_state
 
 Json = dict[str, Any]
-Model = type[WorkflowEntity]
 
 TYPES: Final = {kind.code: f"/api/v1/openapi.json#/components/schemas/{kind.name}" for kind in KINDS}
 
@@ -43,6 +43,12 @@ class Script:
         return self.client.post(  # type: ignore[return-value]
             address(model), sent, content_type=media, headers={**self.headers, **more}
         )
+
+
+def made(model: Model, owner: Tenant, status: str = "", **fields: Any) -> Any:
+    """Return a row in the state that the model's way starts from, or in another."""
+    person = "person" if model is AttendanceRecord else "assignee"
+    return in_state(model, owner, status or WAYS[model].start, **{person: factories.user(owner), **fields})
 
 
 def told(answer: HttpResponse, status: int, code: str) -> Json:

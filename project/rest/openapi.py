@@ -9,6 +9,7 @@ import orjson
 from django.conf import settings
 from django.urls import reverse
 
+from apps.accounts.middleware import CORRELATION_HEADER
 from apps.lifecycle.machine import Machine
 from schema.lifecycle import action_enum
 from schema.mutations import bulk_name
@@ -56,7 +57,7 @@ HEADERS: Final = {
     "RateLimit-Policy": "What your limits are.",
     "Retry-After": "After how many seconds to try again.",
     "WWW-Authenticate": "Which scheme to authenticate by.",
-    "X-Correlation-ID": "What ties together all that the request did; it stands in the audit trail.",
+    CORRELATION_HEADER: "What ties together all that the request did; it stands in the audit trail.",
 }
 
 
@@ -68,8 +69,8 @@ def document() -> bytes:
 
 @cache
 def tag() -> str:
-    """Return what changes when the document does."""
-    return f'"{hashlib.sha256(document()).hexdigest()[:32]}"'
+    """Return what changes when the document does; weak, as it may travel compressed."""
+    return f'W/"{hashlib.sha256(document()).hexdigest()[:32]}"'
 
 
 def described() -> Json:
@@ -134,9 +135,11 @@ def _key_parameter() -> Json:
 
 
 def _correlation_parameter() -> Json:
-    schema = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]{7,63}$"}
-    told = "What the audit trail and the log are to know the request by; one is made if there is none."
-    return {"name": "X-Correlation-ID", "in": "header", "description": told, "schema": schema}
+    told = (
+        "What the audit trail and the log are to know the request by: 8 to 64 letters, digits, `.`, `_`, `:` or `-`. "
+        "One is made if there is none, or another."
+    )
+    return {"name": CORRELATION_HEADER, "in": "header", "description": told, "schema": {"type": "string"}}
 
 
 def _examples(model: Model) -> Json:
@@ -158,7 +161,7 @@ def _header(meaning: str) -> Json:
 
 
 def _response(status: HTTPStatus) -> Json:
-    names = ["X-Correlation-ID"]
+    names = [CORRELATION_HEADER]
     names += [] if status in UNPAID or not settings.ENABLE_COST_LIMIT else ["RateLimit", "RateLimit-Policy"]
     names += {HTTPStatus.TOO_MANY_REQUESTS: ["Retry-After"], HTTPStatus.UNAUTHORIZED: ["WWW-Authenticate"]}.get(
         status, []

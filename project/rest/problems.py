@@ -154,6 +154,12 @@ def too_slow() -> ProblemResponse:
     return ProblemResponse(BY_NAME["Unavailable"], f"{detail} Send fewer items at once.")
 
 
+def switched_off() -> ProblemResponse:
+    """Return what tells that the operator wants no bulks."""
+    detail = "Bulk operations are switched off on this server; take entities through one at a time, by GraphQL."
+    return ProblemResponse(BY_NAME["Unavailable"], detail)
+
+
 def _placed(problem: Problem) -> Json:
     if problem.path == "idempotency_key":
         return {"detail": problem.message, "header": KEY_HEADER}

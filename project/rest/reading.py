@@ -18,8 +18,8 @@ from schema.lifecycle import action_enum
 from .problems import KEY_HEADER, MAX_TOLD
 from .resources import Model
 
-INT: Final = range(-(2**31), 2**31)
-"""GraphQL's Int, which versions are."""
+MAX_INT: Final = 2**31 - 1
+"""The largest of GraphQL's Int, which versions are."""
 
 QUOTED: Final = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)" *(?:;.*)?')
 """A String of RFC 9651, as the draft on the header has keys; its parameters mean nothing."""
@@ -140,7 +140,7 @@ def _truth(given: Any, place: str) -> bool:
 
 def _version(given: Any, place: str) -> int:
     is_number = isinstance(given, int | float) and not isinstance(given, bool)
-    if is_number and given in INT:  # 2.0 is an integer, as JSON Schema has it
+    if is_number and -MAX_INT <= given <= MAX_INT and given == int(given):  # 2.0 is whole, as JSON Schema has it
         return int(given)
     raise ValidationFailedError.of(place, "Send the version that you saw, a whole number.")
 

@@ -12,13 +12,14 @@ from schema.lifecycle import action_enum
 
 from .answers import HELD_BACK
 from .problems import KINDS, Kind
+from .reading import MAX_INT
 from .resources import Model
 
 Json = dict[str, Any]
 
 TEXT: Final[Json] = {"type": "string"}
 NUMBER: Final[Json] = {"type": "integer"}
-VERSION: Final[Json] = {"type": "integer", "format": "int32", "minimum": -(2**31), "maximum": 2**31 - 1}
+VERSION: Final[Json] = {"type": "integer", "format": "int32", "minimum": -MAX_INT, "maximum": MAX_INT}
 CHANGE_VALUE: Final[Json] = {"description": "A value as JSON has it; of a relation the id. Personal data is redacted."}
 COMMENT: Final[Json] = {
     "type": ["string", "null"],

@@ -5,6 +5,7 @@ from functools import partial
 from http import HTTPMethod, HTTPStatus
 from typing import Any, Final
 
+from django.conf import settings
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -26,7 +27,17 @@ from schema.weights import MUTATION
 
 from .answers import answered
 from .openapi import document, tag
-from .problems import KEY_HEADER, NO_STORE, ProblemResponse, add_headers, of_refusal, of_request, over_budget, too_slow
+from .problems import (
+    KEY_HEADER,
+    NO_STORE,
+    ProblemResponse,
+    add_headers,
+    of_refusal,
+    of_request,
+    over_budget,
+    switched_off,
+    too_slow,
+)
 from .reading import bulk_of
 from .resources import Model
 
@@ -80,6 +91,8 @@ def _admitted(request: HttpRequest, model: Model) -> HttpResponse:
 
 def _given(request: HttpRequest, model: Model) -> Any:
     """Return what a request asks for, or what tells why it can't be done."""
+    if not getattr(settings, "ENABLE_BULK_OPERATIONS", True):
+        return switched_off()
     try:
         given = bulk_of(model, sent_json(request), request.headers.get(KEY_HEADER))
         check_price(_price(given))
