@@ -26,9 +26,18 @@ def rest(get_response: Handler) -> Handler:
             return get_response(request)
         request.COOKIES = {}
         response = get_response(request)
+        _vary_by_no_cookie(response)
         return response if isinstance(response, ProblemResponse) else _told(response)
 
     return handle
+
+
+def _vary_by_no_cookie(response: HttpResponse) -> None:
+    """Take back what sessions say of every answer: that it hangs on a cookie."""
+    names = [name for name in response.get("Vary", "").split(", ") if name not in {"", "Cookie"}]
+    del response["Vary"]
+    if names:
+        response["Vary"] = ", ".join(names)
 
 
 def _told(response: HttpResponse) -> HttpResponse:
