@@ -265,7 +265,7 @@ def test_both_doors_do_the_same(data: st.DataObject, stage: list[Json], demo: Te
     """Hold that REST and GraphQL judge random inputs alike; in dry runs, so that each finds what the other found."""
     actor = data.draw(st.sampled_from([boss, factories.user(demo, Role.VIEWER)]), "actor")
     items = data.draw(st.lists(st.sampled_from(stage), max_size=4), "items")
-    given = {
+    given: Json = {
         "action": data.draw(st.sampled_from(WorkOrder.machine.action_names), "action"),
         "onError": data.draw(st.sampled_from(["REJECT_ALL", "SKIP_FAILED"]), "on error"),
         "comment": data.draw(st.sampled_from([None, "", "Why", "x" * 10_001]), "comment"),

@@ -17,7 +17,7 @@ from apps.accounts.models import Tenant, User
 from apps.accounts.roles import Role
 from apps.lifecycle import services
 from apps.lifecycle.transitions import MAX_ITEMS
-from apps.throttle.limits import Draw, take
+from apps.throttle.limits import Draw, settle, take
 from apps.work_orders.models import WorkOrder
 from schema import budget
 from schema.budget import POINTS, TIME, client_of
@@ -225,7 +225,7 @@ def test_over_budget_nothing_is_done(script: Script, order: Any) -> None:
 
 def test_who_owes_time_waits(script: Script, order: Any) -> None:
     client_name = client_of(script.actor)
-    budget.settle(client_name, [Draw(TIME, TIME.capacity * 2)])
+    settle(client_name, [Draw(TIME, TIME.capacity * 2)])
     for _ in range(2):  # the second is known before it is read
         with nothing_changes():
             answer = approve(script, order)
