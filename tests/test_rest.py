@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 
 from apps.accounts.models import Tenant, User
 from apps.accounts.roles import Role
+from apps.accounts.tenancy import tenant_scope
 from apps.attendance.models import AttendanceRecord
 from apps.audit.models import AuditEntry
+from apps.lifecycle import services
+from apps.lifecycle.actors import SystemActor
 from apps.tasks.models import Task
 from apps.work_orders.models import WorkOrder
 from project.rest.resources import resources
@@ -22,7 +25,7 @@ from schema.reads.global_id import encode_id
 from tests import factories
 from tests.rest import TYPES, Json, Script, address, made, pointers, told
 from tests.test_bulk import WAYS
-from tests.writing import bulk, entries, everything, gid, many, move, nothing_changes, stored, target
+from tests.writing import bulk, entries, everything, gid, item, many, move, nothing_changes, stored, target
 
 EACH: Final = pytest.mark.parametrize("model", WAYS)
 
@@ -128,6 +131,15 @@ def test_with_reject_all_a_conflict_tells_what_changed_and_changes_nothing(
     who = {"id": gid(boss), "name": boss.name}
     assert change == {"field": "status", "before": way.start, "after": way.end, "changedBy": who}
     assert body["results"][1]["problem"]["changes"] == []
+
+
+def test_a_conflict_with_a_command_names_nobody(demo: Tenant, script: Script) -> None:
+    task = made(Task, demo, "ASSIGNED")
+    with tenant_scope(demo.pk):
+        services.transition(Task, item(task), "MISS", actor=SystemActor("close_overdue"))
+    body = told(script.bulk(Task, [target(task)], "START"), 409, "VERSION_CONFLICT")
+    (change,) = body["results"][0]["problem"]["changes"]
+    assert (change["before"], change["after"], change["changedBy"]) == ("ASSIGNED", "MISSED", None)
 
 
 @EACH
@@ -255,7 +267,7 @@ def stage(demo: Tenant, rival: Tenant) -> list[Json]:
     """Return items of all sorts: good ones, stale ones, in the wrong state, of others, of nobody."""
     rows = [made(WorkOrder, demo, status) for status in ("SUBMITTED", "SUBMITTED", "DRAFT", "IN_PROGRESS", "CLOSED")]
     rows += [made(WorkOrder, rival, "SUBMITTED"), made(Task, demo)]
-    ids = [*map(gid, rows), "", "é", encode_id("WorkOrder", 2**62)]
+    ids = [*map(gid, rows), "", "é", encode_id("WorkOrder", 2**62), encode_id("WorkOrder", 2**63)]
     return [{"id": each, "version": version} for each in ids for version in (1, 2)]
 
 

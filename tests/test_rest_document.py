@@ -107,6 +107,13 @@ def test_every_kind_of_problem_is_in_it(document: Json) -> None:
         assert resolved(document, {"$ref": kind.uri.partition("openapi.json")[2]}) == schema
 
 
+def test_keys_are_described_as_they_may_be_sent(document: Json) -> None:
+    (operation,) = document["paths"]["/api/v1/tasks/bulk/"].values()
+    (schema,) = [each["schema"] for each in operation["parameters"] if each["name"] == "Idempotency-Key"]
+    check = Draft202012Validator(schema)
+    assert [check.is_valid(key) for key in ("1b9d-key", '"1b9d-key"', "", "tab\there")] == [True, True, False, False]
+
+
 def test_the_limits_are_in_it_while_there_are_any(settings: Settings) -> None:
     with_limits = described()["components"]["responses"]["OK"]["headers"]
     settings.ENABLE_COST_LIMIT = False
