@@ -1,9 +1,10 @@
-"""GraphQL answers are sent compressed to whoever can read that."""
+"""Answers of the APIs are sent compressed to whoever can read that."""
 
 import re
 from collections.abc import Callable
 from typing import Final
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware.gzip import GZipMiddleware, re_accepts_gzip
 from django.utils.cache import patch_vary_headers
@@ -17,7 +18,7 @@ DECLINED: Final = re.compile(r"\bgzip\s*;\s*q=0(\.0*)?\s*(,|$)", re.IGNORECASE)
 
 
 def compression(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Compress GraphQL's JSON.
+    """Compress the JSON of GraphQL and REST.
 
     Not pages: GraphiQL's holds a token, whose letters the length of an answer that also repeats a guess would give
     away (BREACH). A JSON answer holds no secret, only what its reader asked for; and no other origin can make a browser
@@ -26,7 +27,8 @@ def compression(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable
 
     def handle(request: HttpRequest) -> HttpResponse:
         answer = get_response(request)
-        if request.path_info != GRAPHQL or not answer.get("Content-Type", "").startswith("application/"):
+        of_an_api = request.path_info == GRAPHQL or request.path_info.startswith(f"/{settings.REST_PATH}")
+        if not of_an_api or not answer.get("Content-Type", "").startswith("application/"):
             return answer
         if len(answer.content) >= SHORT:
             patch_vary_headers(answer, ["Accept-Encoding"])

@@ -135,6 +135,7 @@ MIDDLEWARE = [
     "project.deadline.RequestDeadline",
     "corsheaders.middleware.CorsMiddleware",
     "project.compression.compression",
+    "project.rest.middleware.rest",
     "django.middleware.security.SecurityMiddleware",
     "project.security.content_security_policy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -194,6 +195,7 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 ADMIN_PATH = "admin/"
+REST_PATH = "api/"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "graphql"
 LOGOUT_REDIRECT_URL = "login"

@@ -164,6 +164,17 @@ def _refuse_debtor(client: str) -> None:
         raise OverBudgetError(Charge(client, 0, standings), LEAST, _too_soon(TIME, LEAST, 0, wait))
 
 
+def check_price(points: int) -> None:
+    """Refuse what costs more than one operation may, whoever asks for it.
+
+    Raises QueryTooComplexError.
+    """
+    most = settings.COST_LIMIT
+    if settings.ENABLE_COST_LIMIT and points > most:
+        message = f"This operation costs {points} points; one may cost {most}. Ask for shorter pages, or in parts."
+        raise QueryTooComplexError(message, cost=points, limit=most)
+
+
 def charge(actor: User, points: int, searches: int) -> Charge:
     """Draw what a request costs from its actor's limits; nothing looks how they stand.
 

@@ -96,7 +96,7 @@ def update_input(model: type[Entity]) -> Any:
 @cache
 def transition_input(model: type[WorkflowEntity], actions: Any) -> Any:
     """Return the input of the mutation that takes an entity through a transition."""
-    fields = {**TARGET, **_action(actions), **COMMENT, **_carried(model), **KEY}
+    fields = {**TARGET, **_action(actions), **COMMENT, **carried_fields(model), **KEY}
     return make(f"Transition{model.__name__}Input", f"What to do to a {model._meta.verbose_name}.", fields)
 
 
@@ -108,7 +108,7 @@ def bulk_input(model: type[WorkflowEntity], actions: Any) -> Any:
     )
     dry = strawberry.field(default=False, description="Judge and report, and change nothing.")
     on_error = strawberry.field(default=OnError.REJECT_ALL, description="What to do if some can't be done.")
-    fields: Fields = {"items": (list[VersionedId], items), **_action(actions), **COMMENT, **_carried(model)}
+    fields: Fields = {"items": (list[VersionedId], items), **_action(actions), **COMMENT, **carried_fields(model)}
     fields |= {"dry_run": (bool, dry), "on_error": (OnError, on_error), **KEY}
     return make(f"BulkTransition{model.__name__}sInput", f"What to do to {model._meta.verbose_name_plural}.", fields)
 
@@ -170,7 +170,8 @@ def _action(actions: Any) -> Fields:
     return {"action": (actions, strawberry.field(description="What to do."))}
 
 
-def _carried(model: type[WorkflowEntity]) -> Fields:
+def carried_fields(model: type[WorkflowEntity]) -> Fields:
+    """Return the fields by which an input carries the references that transitions take."""
     return entered(model, _taken(model))
 
 

@@ -11,6 +11,7 @@ import strawberry
 from strawberry import UNSET
 from strawberry.types.field import StrawberryField
 
+from apps.accounts.models import User
 from apps.lifecycle import services
 from apps.lifecycle.errors import RefusedError
 from apps.lifecycle.idempotency import Done, Request, once
@@ -135,25 +136,36 @@ def transition_mutation(model: type[WorkflowEntity], node: Any) -> StrawberryFie
 
 def bulk_mutation(model: type[WorkflowEntity]) -> StrawberryField:
     """Return the mutation that takes many entities through a transition."""
-
-    def work(actor: Any, given: Any) -> Report:
-        return services.transition_many(
-            model,
-            items_of(model, given.items),
-            given.action.value,
-            actor=actor,
-            comment=text_of(given.comment),
-            takes=carried(model, given),
-            on_error=given.on_error,
-            dry_run=given.dry_run,
-        )
-
     described = f"Take many {model._meta.verbose_name_plural} from one state to another, all or those that can."
     inputs = bulk_input(model, action_enum(model))
     answers = (BulkTransitionReport, ValidationFailed)
-    made = mutation(f"bulkTransition{model.__name__}s", described, inputs, work, answers)
+    made = mutation(bulk_name(model), described, inputs, partial(take_many_through, model), answers)
     made.directives = [*made.directives, ListSize(slicing_arguments=["input.items"], sized_fields=["results"])]
     return made
+
+
+def bulk_name(model: type[WorkflowEntity]) -> str:
+    """Return the name of the mutation that takes many entities through a transition."""
+    return f"bulkTransition{model.__name__}s"
+
+
+def take_many_through(model: type[WorkflowEntity], actor: User, given: Any) -> Report:
+    """Do what the input of a bulk says; raises ValidationFailedError."""
+    return services.transition_many(
+        model,
+        items_of(model, given.items),
+        given.action.value,
+        actor=actor,
+        comment=text_of(given.comment),
+        takes=carried(model, given),
+        on_error=given.on_error,
+        dry_run=given.dry_run,
+    )
+
+
+def request_of(name: str, given: Any) -> Request:
+    """Return what tells a mutation with this input from others; one that comes by another door is no other."""
+    return Request(name, input_values(given), None if given.idempotency_key is UNSET else given.idempotency_key)
 
 
 def mutation(name: str, description: str, input_type: Any, work: Work, answers: Sequence[Any]) -> StrawberryField:
@@ -161,10 +173,9 @@ def mutation(name: str, description: str, input_type: Any, work: Work, answers: 
 
     def resolve(info: Info, given: Any) -> Any:
         actor = info.context.actor
-        key = None if given.idempotency_key in {UNSET, None} else given.idempotency_key
-        request = Request(name, input_values(given), key)
+        answer = partial(_answer, info, given)
         try:
-            return once(request, actor=actor, work=partial(work, actor, given), answer=partial(_answer, info, given))
+            return once(request_of(name, given), actor=actor, work=partial(work, actor, given), answer=answer)
         except RefusedError as refused:
             return publish_refusals([refused])[0]
 

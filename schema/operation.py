@@ -17,7 +17,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 
 from apps.accounts.models import User
 
-from .budget import Charge, OverBudgetError, charge
+from .budget import Charge, OverBudgetError, charge, check_price
 from .busy import Busy
 from .compiler.plans import answered
 from .context import Context
@@ -227,10 +227,9 @@ def _judged(ready: Ready) -> Ready | Answer:
     total = ready.price.total
     if ready.asked.explains:
         return Answer(requested=total, actual=0, breakdown=ready.price.breakdown())
-    if settings.ENABLE_COST_LIMIT and total > settings.COST_LIMIT:
-        most = settings.COST_LIMIT
-        message = f"This operation costs {total} points; one may cost {most}. Ask for shorter pages, or in parts."
-        error = QueryTooComplexError(message, cost=total, limit=most)
+    try:
+        check_price(total)
+    except QueryTooComplexError as error:
         return Answer(error.status, [error], requested=total)
     return ready
 

@@ -127,9 +127,9 @@ def port() -> int:
 
 
 @contextmanager
-def server(port: int) -> Iterator[None]:
+def server(port: int, **more: str) -> Iterator[None]:
     """Serve the tests' database by one worker."""
-    given = {"ALLOWED_HOSTS": "127.0.0.1", "HTTPS": "0", "AUDIT_LOG": "", "STRANGER_LIMIT": "10000"}
+    given = {"ALLOWED_HOSTS": "127.0.0.1", "HTTPS": "0", "AUDIT_LOG": "", "STRANGER_LIMIT": "10000", **more}
     command = [sys.executable, "-m", "project.server", "127.0.0.1", str(port), "1", "2"]
     with subprocess.Popen(command, cwd=ROOT, env=environment() | given, stderr=subprocess.DEVNULL) as process:
         try:

@@ -465,6 +465,7 @@ def test_it_stands_for_this_middleware(settings: Settings) -> None:
         "project.deadline.RequestDeadline",
         "corsheaders.middleware.CorsMiddleware",
         "project.compression.compression",
+        "project.rest.middleware.rest",
         "django.middleware.security.SecurityMiddleware",
         "project.security.content_security_policy",
         "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -26,8 +26,7 @@ def correlation(get_response: Handler) -> Handler:
     def handle(request: HttpRequest) -> HttpResponse:
         chosen = new_correlation_id(request.headers.get(CORRELATION_HEADER, ""))
         request.correlation_id = chosen  # type: ignore[attr-defined]
-        source = AuditSource.ADMIN if _in_admin_site(request) else AuditSource.GRAPHQL
-        with arriving(chosen, source):
+        with arriving(chosen, _source(request)):
             response = get_response(request)
         response[CORRELATION_HEADER] = chosen
         return response
@@ -99,6 +98,12 @@ def _scope(request: HttpRequest) -> AbstractContextManager[object]:
     if not user.is_authenticated:
         return nullcontext()
     return acting(user, everywhere=user.is_superuser and _in_admin_site(request))
+
+
+def _source(request: HttpRequest) -> AuditSource:
+    doors = {settings.ADMIN_PATH: AuditSource.ADMIN, settings.REST_PATH: AuditSource.REST}
+    inside = (source for path, source in doors.items() if request.path_info.startswith(f"/{path}"))
+    return next(inside, AuditSource.GRAPHQL)
 
 
 def _in_admin_site(request: HttpRequest) -> bool:

@@ -19,6 +19,7 @@ class AttendanceRecord(WorkflowEntity):
     """When a person was at a site, and from how far away they said so."""
 
     machine: ClassVar = MACHINE
+    rest_name: ClassVar = "attendance"
     editing: ClassVar = Editing(SUPERVISOR, ("checked_in_at", "checked_out_at", "note"))
     personal, free_text = ("check_in_latitude", "check_in_longitude"), ("note",)
 

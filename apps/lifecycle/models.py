@@ -50,6 +50,9 @@ class WorkflowEntity(Entity):
     """An entity whose status changes only by the transitions of its machine."""
 
     machine: ClassVar[Machine]
+    rest_name: ClassVar[str] = ""
+    """What its addresses in the REST API call all of them together; if empty, its plural."""
+
     status: str
     """Declared by each model as a column with the machine's states."""
 

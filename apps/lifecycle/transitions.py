@@ -30,6 +30,11 @@ MAX_ITEMS: Final = 1000
 """How many entities one request may take through a transition."""
 
 
+def count_problems(count: int) -> list[Problem]:
+    """Return what is wrong with so many items."""
+    return [] if 1 <= count <= MAX_ITEMS else [Problem("items", f"Send 1 to {MAX_ITEMS} items; these are {count}.")]
+
+
 class OnError(TextChoices):
     """What becomes of the items that could be done when others could not."""
 
@@ -180,8 +185,8 @@ class Bulk:
             enter(self.model(tenant_id=0), self.takes)
 
     def _wrong_items(self) -> list[Problem]:
-        if not 1 <= len(self.items) <= MAX_ITEMS:
-            return [Problem("items", f"Send 1 to {MAX_ITEMS} items; these are {len(self.items)}.")]
+        if problems := count_problems(len(self.items)):
+            return problems
         first: dict[int, int] = {}
         return [
             Problem(f"items.{place}.id", f"It is the same as items.{first[item.key]}. Send each once.")

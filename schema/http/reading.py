@@ -49,7 +49,7 @@ def posted(body: bytes) -> tuple[list[Asked], bool]:
 
     Raises BadRequestError.
     """
-    given = _json(body, "The body")
+    given = parsed(body, "The body")
     if not isinstance(given, list):
         return [_asked(given)], False
     if not given:
@@ -67,13 +67,14 @@ def queried(parameters: Mapping[str, Any]) -> tuple[list[Asked], bool]:
     given = dict(parameters)
     for name in ("variables", "extensions"):
         if given.get(name):
-            given[name] = _json(str(given[name]).encode(errors="surrogateescape"), f"`{name}`")
+            given[name] = parsed(str(given[name]).encode(errors="surrogateescape"), f"`{name}`")
         else:
             given.pop(name, None)
     return [_asked(given)], False
 
 
-def _json(text: bytes, name: str) -> Any:
+def parsed(text: bytes, name: str) -> Any:
+    """Return what a JSON text says; raises BadRequestError, which calls the text by this name."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:

@@ -58,15 +58,22 @@ def _answer(request: HttpRequest, media: str | None) -> HttpResponse | Reply:
 def _asked(request: HttpRequest) -> tuple[Sequence[Asked], bool]:
     if request.method in READING:
         return queried(request.GET.dict())
+    return posted(sent_json(request))
+
+
+def sent_json(request: HttpRequest) -> bytes:
+    """Return the body of a request, which is JSON by its header, and not too large.
+
+    Raises MediaTypeError, TooLargeError and BadRequestError.
+    """
     if not is_json(request.META.get("CONTENT_TYPE", "")):
         raise MediaTypeError(f"Send JSON in UTF-8, with the header `Content-Type: {JSON}`.")
     try:
-        body = request.body
+        return request.body
     except RequestDataTooBig:
         raise TooLargeError(f"A body may have {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.") from None
     except (UnreadablePostError, ValueError):  # its length may be no number
         raise BadRequestError("The body ended before its end.") from None
-    return posted(body)
 
 
 def _accepted(request: HttpRequest) -> str:
