@@ -17,6 +17,7 @@ from psycopg import conninfo, sql
 from apps.accounts.models import Tenant
 from apps.audit.models import AuditEntry
 from project.backups import archive
+from project.backups.contents import contents_of
 from project.embedded.postgres import Postgres
 from tests import factories
 
@@ -186,7 +187,7 @@ def test_a_digest_depends_on_every_value_and_on_no_order(demo: Tenant) -> None:
         with archive.session(archive._ours()) as session:
             session.execute("CREATE TABLE scratch (tenant_id bigint, value int)")
             session.cursor().executemany("INSERT INTO scratch VALUES (7, %s)", [[value] for value in values])
-            contents = archive.contents_of(session)
+            contents = contents_of(session)
             session.rollback()
         (rows,) = (rows for rows in contents["tables"] if rows["table"] == "scratch")
         assert (rows["tenant"], rows["rows"]) == (7, len(values))

@@ -114,8 +114,8 @@ def _fill(backup: Path, database: str, contents: Contents) -> None:
 
 def _ours() -> str:
     """Return how to reach the database of the settings, without the password: programs show what they are given."""
-    given = {name: value for name, value in connection.get_connection_params().items() if isinstance(value, str | int)}
-    return conninfo.make_conninfo(**{name: value for name, value in given.items() if name in KNOWN})
+    given: dict[str, Any] = connection.get_connection_params()
+    return conninfo.make_conninfo(**{name: given[name] for name in KNOWN & given.keys()})
 
 
 KNOWN: Final = {"host", "port", "user", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey"}
