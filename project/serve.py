@@ -53,7 +53,9 @@ def main(*, reload: bool, prepared: bool) -> NoReturn:
     check_address()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
     django.setup()
-    if not prepared:
+    if prepared:
+        check_static_files()
+    else:
         prepare()
         check_address()  # again: setting up may have taken its time
     connections.close_all()
@@ -86,6 +88,13 @@ def check_address() -> None:
             f"cannot listen on port {PORT} of {HOST}: {error.strerror}. Choose another, like `make run PORT=8001`."
         )
         raise ServeError(message) from error
+
+
+def check_static_files() -> None:
+    """Raise ServeError unless the files are gathered whose names pages ask for."""
+    root = Path(settings.STATIC_ROOT)
+    if not (settings.EMBEDDED or (root / "staticfiles.json").is_file()):
+        raise ServeError(f"there are no static files in {root}: run `manage.py collectstatic` first.")
 
 
 def migrate() -> None:

@@ -284,3 +284,11 @@ def test_the_script_restarts_each_instance_once_the_others_are_ready(given: dict
         done = subprocess.run(script, env=settings, capture_output=True, text=True, check=False)  # noqa: S603 - ours
     assert (done.returncode, f"port {second} is not ready" in done.stderr) == (1, True)
     assert (tmp_path / "restarted").read_text().count("\n") == 2
+
+
+def test_an_instance_without_static_files_says_what_to_do(given: dict[str, str], tmp_path: Path) -> None:
+    settings = environment() | given | {"STATIC_ROOT": str(tmp_path), "PORT": str(free_ports(1)[0])}
+    command = [sys.executable, "-m", "project.serve", "--prepared"]
+    done = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    told = f"workgraph: there are no static files in {tmp_path}: run `manage.py collectstatic` first.\n"
+    assert (done.returncode, done.stderr) == (2, told)
