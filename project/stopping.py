@@ -24,7 +24,7 @@ Application = Callable[[dict[str, Any], Respond], Iterable[bytes]]
 STOPPING: Final = threading.Event()
 """Set once this process has been told to stop."""
 
-HANDOVER: Final = 0.3
+HANDOVER: Final = 0.5
 """Seconds in which what the kernel took in before the door was shut is read."""
 
 SO_ATTACH_FILTER: Final = 26  # of Linux; Python's socket module names it nowhere

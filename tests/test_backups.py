@@ -63,8 +63,9 @@ def restore(made: Path, into: str | None = None) -> str:
 
 
 def databases() -> set[str]:
+    """Return those whose names begin as ours does: other tests make some too."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT datname FROM pg_database")
+        cursor.execute("SELECT datname FROM pg_database WHERE starts_with(datname, current_database())")
         return {name for (name,) in cursor.fetchall()}
 
 
@@ -227,8 +228,15 @@ def test_an_empty_folder_is_told(folder: Path) -> None:
     assert refused(folder) == f"There is no backup in {folder}."
 
 
+def test_a_server_that_is_away_is_told_in_a_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "_ours", lambda: "host=127.0.0.1 port=1 dbname=workgraph")
+    with pytest.raises(CommandError, match=r"^PostgreSQL can't be reached: .*Connection refused"):
+        backup(folder)
+    assert [*folder.iterdir()] == []
+
+
 def test_a_name_is_just_a_name(folder: Path, rows: list[Any]) -> None:
-    name = 'odd"; DROP TABLE x; --'
+    name = f"""{connection.settings_dict["NAME"]}"; DROP TABLE 'x'; --"""
     try:
         restore(backup(folder), into=name)
         assert name in databases()

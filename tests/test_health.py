@@ -228,3 +228,10 @@ def test_the_log_has_a_line_for_each_change_and_the_reason(
     lines = [record.getMessage() for record in caplog.records if record.name == "project.health"]
     assert [line.partition(" (")[0] for line in lines] == ["Probe of redis: away", "Probe of redis: ok"]
     assert "refused" in lines[0]
+
+
+def test_a_process_that_is_told_to_stop_is_not_ready(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+    monkeypatch.setattr(health.STOPPING, "is_set", lambda: True)
+    answer = probe("/readyz")
+    assert (answer.status_code, answer.json()) == (503, ALL_WELL | {"server": "stopping"})
+    assert probe("/healthz").status_code == 200

@@ -123,9 +123,13 @@ KNOWN: Final = {"host", "port", "user", "dbname", "sslmode", "sslrootcert", "ssl
 
 @contextmanager
 def session(target: str, **options: Any) -> Iterator[Session]:
-    """Connect, for commands only: a request's time limit does not hold here."""
+    """Connect, for commands only: a request's time limit does not hold here. Raises BackupError."""
     password = connection.settings_dict["PASSWORD"] or None
-    with psycopg.connect(target, password=password, **options) as connected:
+    try:
+        connected: Session = psycopg.connect(target, password=password, **options)
+    except psycopg.OperationalError as error:
+        raise BackupError(f"PostgreSQL can't be reached: {_line(error)}.") from error
+    with connected:
         yield connected
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 
 from project.backups import archive
 
@@ -26,7 +27,7 @@ code 1 if the backup is damaged or anything differs. The role needs CREATEDB."""
 
     def handle(self, *_args: object, backup: Path, into: str | None, **_options: Any) -> None:
         """Restore it, and say so."""
-        database = into or f"workgraph_rehearsal_{uuid4().hex[:12]}"
+        database = into or f"{connection.settings_dict['NAME'][:40]}_rehearsal_{uuid4().hex[:12]}"
         try:
             chosen = _newest(backup)
             archive.restore(chosen, database)
