@@ -25,7 +25,8 @@ def hand_on_first_signal() -> None:
         if os.getppid() != SERVER_PID:
             os._exit(1)  # it was killed, and no request is in hand
         time.sleep(0.02)  # still starting: the handler is the one inherited from the main process
-    take_leave(float(os.environ.get("DRAIN_SECONDS") or 0))
+    orderly = received == signal.SIGTERM and os.getppid() == SERVER_PID  # neither Ctrl-C nor a killed main process
+    take_leave(float(os.environ.get("DRAIN_SECONDS") or 0) if orderly else 0)
     if callable(handler):
         handler(received, None)
 

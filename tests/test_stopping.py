@@ -2,6 +2,8 @@
 
 # ruff: noqa: S603 - the commands are the tests' own
 import http.client
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -103,6 +105,17 @@ def test_who_has_been_let_in_is_answered_up_to_the_last_moment(server: tuple[int
 
     assert {*found} == {"200", "refused"}
     assert process.wait(10) == 0
+
+
+def test_ctrl_c_does_not_wait_for_proxies() -> None:
+    (port,) = free_ports(1)
+    command = [sys.executable, "-m", "project.server", "127.0.0.1", str(port), "2", "2", "60"]
+    with subprocess.Popen(command, cwd=ROOT, start_new_session=True) as process:
+        while readiness(port) == 0:
+            assert process.poll() is None
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(30) == 0
 
 
 def test_an_idle_connection_is_closed_when_the_time_is_up(server: tuple[int, subprocess.Popen[bytes]]) -> None:
