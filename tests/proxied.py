@@ -22,7 +22,7 @@ from tests.test_import_work_orders import environment
 NGINX: Final = shutil.which("nginx") or (shutil.which("nginx", path="/usr/sbin"))
 CONFIGURATION: Final = ROOT / "ops" / "nginx" / "workgraph.conf"
 HOST: Final = "workgraph.example"
-LIVES: Final = 60
+LIVES: Final = 240  # seconds that a busy machine may take to start one
 USER: Final = "" if os.geteuid() else "user root;"  # the tests' folders are private
 MAIN: Final = """
 {user}

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 CREATE: Final = "mutation($input: CreateWorkOrderInput!) { createWorkOrder(input: $input) { __typename } }"
 READ: Final = "{ workOrders(first: 20) { edges { node { id number title description status } } } }"
 THREADS: Final = 4
-PATIENCE: Final = 60
+PATIENCE: Final = 120
 
 Answer = tuple[http.client.HTTPResponse, bytes]
 
@@ -274,7 +274,7 @@ def test_the_script_restarts_each_instance_once_the_others_are_ready(given: dict
     restart.write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/restarted\n')
     restart.chmod(0o700)
     script = [str(ROOT / "ops" / "rolling_restart.sh"), str(first), str(second)]
-    settings = os.environ | {"RESTART": str(restart), "SETTLE": "0", "PATIENCE": "1"}
+    settings = os.environ | {"RESTART": str(restart), "SETTLE": "0", "PATIENCE": "5"}
     with instances([first, second], **given) as running:
         done = subprocess.run(script, env=settings, capture_output=True, text=True, check=False)  # noqa: S603 - ours
         assert (done.returncode, done.stderr) == (0, "")
