@@ -14,6 +14,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django_redis import get_redis_connection
 
+from .stopping import STOPPING
+
 logger = logging.getLogger(__name__)
 
 PATIENCE: Final = 2.0
@@ -102,7 +104,7 @@ def health(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Htt
 
 
 def _readiness() -> HttpResponse:
-    """Tell of each server; 503 if requests can't be served.
+    """Tell of each server; 503 if requests can't be served, or soon won't be.
 
     Without Redis they can, unless the limits are to fail closed then: a server that were taken away from its clients
     for it would turn a loss of speed into an outage.
@@ -111,7 +113,9 @@ def _readiness() -> HttpResponse:
     asked = {check.name: check.start() for check in CHECKS}
     found = {name: _within(answer, end - monotonic()) for name, answer in asked.items()}
     needed = {"database", "migrations"} | ({"redis"} if settings.LIMITS_FAIL_CLOSED else set())
-    ready = all(found[name] == OK for name in needed)
+    ready = all(found[name] == OK for name in needed) and not STOPPING.is_set()
+    if STOPPING.is_set():
+        found["server"] = "stopping"
     return JsonResponse(found, status=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
 

@@ -1,4 +1,8 @@
-"""What `make run` and `make dev` start: prepares the database, says where to look, then becomes the web server."""
+"""What `make run` and `make dev` start: prepares the database, says where to look, then becomes the web server.
+
+With `--prepared` it leaves the database and the static files as they are: what a service does, whose instances start
+one after the other, and whose release migrates once.
+"""
 
 import io
 import os
@@ -44,21 +48,29 @@ class ServeError(Exception):
     """Tell in one line why the server cannot start, and what to do about it."""
 
 
-def main(*, reload: bool) -> NoReturn:
-    """Prepare everything, then replace this process by the web server."""
+def main(*, reload: bool, prepared: bool) -> NoReturn:
+    """Prepare everything, unless it is, then replace this process by the web server."""
     check_address()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
     django.setup()
+    if prepared:
+        check_static_files()
+    else:
+        prepare()
+        check_address()  # again: setting up may have taken its time
+    connections.close_all()
+    embedded.keep_through_exec()
+    become(development_server() if reload else production_server())
+
+
+def prepare() -> None:
+    """Bring the database and the static files up to date; have demo data, if they are wanted, and say so."""
     migrate()
     call_command("collectstatic", interactive=False, verbosity=0)
     call_command("rebuild_search_index", "--missing")
     if wants_demo():
         call_command("seed_demo", "--if-empty")
         say_where()
-    check_address()  # again: setting up may have taken its time
-    connections.close_all()
-    embedded.keep_through_exec()
-    become(development_server() if reload else production_server())
 
 
 def check_address() -> None:
@@ -76,6 +88,13 @@ def check_address() -> None:
             f"cannot listen on port {PORT} of {HOST}: {error.strerror}. Choose another, like `make run PORT=8001`."
         )
         raise ServeError(message) from error
+
+
+def check_static_files() -> None:
+    """Raise ServeError unless the files are gathered whose names pages ask for."""
+    root = Path(settings.STATIC_ROOT)
+    if not (settings.EMBEDDED or (root / "staticfiles.json").is_file()):
+        raise ServeError(f"there are no static files in {root}: run `manage.py collectstatic` first.")
 
 
 def migrate() -> None:
@@ -108,7 +127,7 @@ def say_where() -> None:
 def production_server() -> list[str]:
     """Return the command of the production server."""
     # No more at once than a worker has database connections: none waits for one while it holds up others.
-    return ["project.server", HOST, PORT, WORKERS, str(settings.AT_ONCE)]
+    return ["project.server", HOST, PORT, WORKERS, str(settings.AT_ONCE), str(settings.DRAIN_SECONDS)]
 
 
 def development_server() -> list[str]:
@@ -126,7 +145,7 @@ def become(module: list[str]) -> NoReturn:
 
 if __name__ == "__main__":
     try:
-        main(reload="--reload" in sys.argv[1:])
+        main(reload="--reload" in sys.argv[1:], prepared="--prepared" in sys.argv[1:])
     except (ServeError, embedded.EmbeddedError, EnvError, CommandError, OperationalError) as error:
         sys.stderr.write(f"workgraph: {' '.join(str(error).split())}\n")
         sys.exit(2)

@@ -1,8 +1,10 @@
-"""The production server, in a process that knows nothing of Django: `python -m` this HOST PORT WORKERS AT_ONCE.
+"""The production server, in a process that knows nothing of Django: `python -m` this HOST PORT WORKERS AT_ONCE [DRAIN].
 
-AT_ONCE is how many requests Django works on at once in each worker. docs/decisions/0003-web-server.md tells why so.
+AT_ONCE is how many requests Django works on at once in each worker, DRAIN for how many seconds a worker that is told
+to stop serves on (see project.stopping). docs/decisions/0003-web-server.md tells why so.
 """
 
+import math
 import os
 import signal
 import sys
@@ -18,9 +20,9 @@ LONGEST_HEADERS = 1 << 16  # bytes; what is read at once may come on top, twice 
 THREADS = 64  # of a worker, made as needed: clients that are slow to send hold one each (see project.intake)
 
 
-def main(host: str, port: str, workers: str, at_once: str) -> None:
+def main(host: str, port: str, workers: str, at_once: str, drain: str = "0") -> None:
     """Serve until told to stop."""
-    os.environ |= {"AT_ONCE": at_once, "SERVER_PID": str(os.getpid())}  # for the workers
+    os.environ |= {"AT_ONCE": at_once, "DRAIN_SECONDS": drain, "SERVER_PID": str(os.getpid())}  # for the workers
     server = Granian(
         "project.worker:application",
         address=host,
@@ -32,7 +34,7 @@ def main(host: str, port: str, workers: str, at_once: str) -> None:
         blocking_threads=THREADS,
         websockets=False,
         respawn_failed_workers=True,
-        workers_kill_timeout=LONGEST_REQUEST,
+        workers_kill_timeout=LONGEST_REQUEST + math.ceil(float(drain)),
         log_level=LogLevels.error,  # it warns of so many threads, and of killing workers that have just ended
     )
     if os.isatty(0):  # closing the terminal ends the server; elsewhere this signal has granian reload

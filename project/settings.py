@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import dj_database_url
-from environs import Env, EnvError, validate
+from environs import Env, EnvError, ValidationError, validate
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -37,12 +37,18 @@ def each(check: Callable[[str], object]) -> Callable[[list[str]], None]:
     return check_all
 
 
+def filled_in(text: str) -> None:
+    """Raise environs' ValidationError for what `ops/environment` leaves to be filled in."""
+    if "CHANGE-ME" in text:
+        raise ValidationError("It is still the example's: put in your own.")
+
+
 DEBUG = env.bool("DEBUG", False)
-DATABASE_URL: Final = env.str("DATABASE_URL", "")
-REDIS_URL: Final = env.str("REDIS_URL", "")
+DATABASE_URL: Final = env.str("DATABASE_URL", "", validate=filled_in)
+REDIS_URL: Final = env.str("REDIS_URL", "", validate=filled_in)
 REDIS_HOST: Final = env.str("REDIS_HOST", "")
 REDIS_PORT: Final = env.int("REDIS_PORT", 6379)
-REDIS_PASSWORD: Final = env.str("REDIS_PASSWORD", "")
+REDIS_PASSWORD: Final = env.str("REDIS_PASSWORD", "", validate=filled_in)
 REDIS_DB: Final = env.int("REDIS_DB", 0)
 REDIS_SSL: Final = env.bool("REDIS_SSL", False)
 DATABASE_POOL_SIZE: Final = env.int("DATABASE_POOL_SIZE", 8, validate=validate.Range(min=1))
@@ -54,7 +60,7 @@ if EMBEDDED:
     SECRET_KEY = env.str("SECRET_KEY", "") or embedded.secret("secret-key")
     ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 else:
-    SECRET_KEY = env.str("SECRET_KEY", validate=given)
+    SECRET_KEY = env.str("SECRET_KEY", validate=[given, filled_in])
     ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", validate=given)
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 CORS_ALLOWED_ORIGINS: list[str] = env.list("CORS_ALLOWED_ORIGINS", [], validate=each(origin))
@@ -92,6 +98,8 @@ PERSISTED_QUERY_SECONDS: Final = env.int("PERSISTED_QUERY_SECONDS", 604_800, val
 TRUSTED_DOCUMENTS: Final = env.str("TRUSTED_DOCUMENTS", "", validate=validate.OneOf(["", "only"]))
 TRUSTED_DOCUMENTS_PATH: list[str] = env.list("TRUSTED_DOCUMENTS_PATH", [])
 REQUEST_SECONDS: Final = env.float("REQUEST_SECONDS", 10, validate=validate.Range(min=0))
+DRAIN_SECONDS: Final = env.float("DRAIN_SECONDS", 0 if EMBEDDED else 5, validate=validate.Range(min=0))
+STATIC_ROOT_FOLDER: Final = env.str("STATIC_ROOT", "")
 AUDIT_RETENTION_DAYS: Final = env.int("AUDIT_RETENTION_DAYS", 90, validate=validate.Range(min=1))
 INTROSPECTION: Final = env.bool("INTROSPECTION", EMBEDDED or DEBUG)
 GRAPHIQL: Final = env.bool("GRAPHIQL", EMBEDDED or DEBUG)
@@ -227,9 +235,18 @@ CORS_PREFLIGHT_MAX_AGE = 24 * 60 * 60
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
 
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = Path(STATIC_ROOT_FOLDER) if STATIC_ROOT_FOLDER else BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [("graphiql", BASE_DIR / "ide" / "dist")] if (BASE_DIR / "ide" / "dist").is_dir() else []
 WHITENOISE_USE_FINDERS = EMBEDDED
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    # Under names that change with the files, which browsers keep for good; on one's own machine files just change.
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if EMBEDDED
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
 
 USE_TZ = True
 TIME_ZONE = "UTC"

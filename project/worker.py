@@ -12,6 +12,7 @@ import threading
 import time
 
 from project.embedded.processes import die_with_parent
+from project.stopping import closing, take_leave
 
 ENDINGS = {signal.SIGINT, signal.SIGTERM}
 SERVER_PID = int(os.environ["SERVER_PID"])
@@ -24,6 +25,8 @@ def hand_on_first_signal() -> None:
         if os.getppid() != SERVER_PID:
             os._exit(1)  # it was killed, and no request is in hand
         time.sleep(0.02)  # still starting: the handler is the one inherited from the main process
+    orderly = received == signal.SIGTERM and os.getppid() == SERVER_PID  # neither Ctrl-C nor a killed main process
+    take_leave(float(os.environ.get("DRAIN_SECONDS") or 0) if orderly else 0)
     if callable(handler):
         handler(received, None)
 
@@ -37,6 +40,6 @@ die_with_parent(signal.SIGTERM, SERVER_PID)
 from project import wsgi  # noqa: E402 - its threads are to inherit the mask
 from project.intake import in_turn  # noqa: E402 - beside it
 
-application = in_turn(wsgi.application, at_once=int(os.environ["AT_ONCE"]))
+application = closing(in_turn(wsgi.application, at_once=int(os.environ["AT_ONCE"])))
 
 __all__ = ["application"]

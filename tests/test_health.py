@@ -19,6 +19,7 @@ from redis import Redis
 
 from project import health
 from project.health import Check, Migrations
+from project.stopping import STOPPING
 
 ALL_WELL: Final = {"database": "ok", "redis": "ok", "migrations": "ok"}
 
@@ -228,3 +229,10 @@ def test_the_log_has_a_line_for_each_change_and_the_reason(
     lines = [record.getMessage() for record in caplog.records if record.name == "project.health"]
     assert [line.partition(" (")[0] for line in lines] == ["Probe of redis: away", "Probe of redis: ok"]
     assert "refused" in lines[0]
+
+
+def test_a_process_that_is_told_to_stop_is_not_ready(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+    monkeypatch.setattr(STOPPING, "is_set", lambda: True)
+    answer = probe("/readyz")
+    assert (answer.status_code, answer.json()) == (503, ALL_WELL | {"server": "stopping"})
+    assert probe("/healthz").status_code == 200
