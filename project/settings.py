@@ -47,6 +47,8 @@ REDIS_DB: Final = env.int("REDIS_DB", 0)
 REDIS_SSL: Final = env.bool("REDIS_SSL", False)
 DATABASE_POOL_SIZE: Final = env.int("DATABASE_POOL_SIZE", 8, validate=validate.Range(min=1))
 AT_ONCE: Final = env.int("AT_ONCE", min(DATABASE_POOL_SIZE, 2 * CORES + 1), validate=validate.Range(min=1))
+REPLICA_URL: Final = env.str("REPLICA_URL", "")
+REPLICA_MAX_LAG_SECONDS: Final = env.float("REPLICA_MAX_LAG_SECONDS", 5, validate=positive)
 EMBEDDED: Final = not DATABASE_URL
 """Whether this is somebody's own machine: demo data, a token in GraphiQL, plain HTTP on the loopback address."""
 
@@ -145,6 +147,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "apps.accounts.middleware.bearer_token",
     "apps.accounts.middleware.tenancy",
+    *(["project.replica.writes_noted"] if REPLICA_URL else []),
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "concurrency.middleware.ConcurrencyMiddleware",
@@ -172,6 +175,15 @@ DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),
     "pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10},
 }
+if REPLICA_URL:
+    DATABASES["replica"] = dj_database_url.parse(REPLICA_URL, conn_max_age=60)
+    # A host that is gone is to be noticed in time. No pool: it would try to reach it again and again, and complain.
+    DATABASES["replica"]["OPTIONS"] = {
+        "connect_timeout": 2,
+        "tcp_user_timeout": 2000,
+        **DATABASES["replica"].get("OPTIONS", {}),
+    }
+    DATABASES["replica"]["TEST"] = {"MIRROR": "default"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES: dict[str, Any] = {
     "default": {
