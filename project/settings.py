@@ -18,6 +18,7 @@ from redis.retry import Retry
 
 from . import embedded
 from .addresses import check_network
+from .caches import TIMEOUT, UrlError, cache_of
 
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
 env = Env()
@@ -185,14 +186,20 @@ if REPLICA_URL:
     }
     DATABASES["replica"]["TEST"] = {"MIRROR": "default"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+try:
+    REDIS: Final = cache_of(redis_url())
+except UrlError as error:
+    message = f"REDIS_URL is no URL of Redis. {error}"
+    raise EnvError(message) from error
 CACHES: dict[str, Any] = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": redis_url(),
+        "LOCATION": REDIS["LOCATION"],
         "KEY_PREFIX": "workgraph",
         "OPTIONS": {
-            "SOCKET_CONNECT_TIMEOUT": 1,
-            "SOCKET_TIMEOUT": 1,
+            **REDIS["OPTIONS"],
+            "SOCKET_CONNECT_TIMEOUT": TIMEOUT,
+            "SOCKET_TIMEOUT": TIMEOUT,
             # The client's own way, three tries with seconds between them, would make each request wait for Redis.
             "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 1)},
         },
