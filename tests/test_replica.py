@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
@@ -58,25 +58,6 @@ class Servers:
     reader: str
     stranger: str
 
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Let the replica take no more of what the primary writes, when it has all that there is."""
-        self.caught_up()
-        with self.replica.session() as session:
-            session.execute("SELECT pg_wal_replay_pause()")
-            until(lambda: session.execute("SELECT pg_get_wal_replay_pause_state()").fetchone() == ("paused",))
-        try:
-            yield
-        finally:
-            with self.replica.session() as session:
-                session.execute("SELECT pg_wal_replay_resume()")
-            self.caught_up()
-
-    def caught_up(self) -> None:
-        with self.primary.session() as primary, self.replica.session() as replica:
-            end = primary.execute("SELECT pg_current_wal_lsn()::text").fetchone()
-            until(lambda: replica.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", end).fetchone() == (True,))
-
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
@@ -86,8 +67,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder)
         primary = Primary.inside(folder / "a")
-        stack.enter_context(primary.process())
         replica = Replica.of(primary, folder / "b")
+        for each in (primary, replica):
+            stack.callback(shutil.rmtree, each.sockets)
+        stack.enter_context(primary.process())
         process = stack.enter_context(replica.process())
         valkey = stack.enter_context(Valkey(tmp_path_factory.mktemp("valkey")))
         site = Site.of(
@@ -156,7 +139,7 @@ def test_a_read_goes_to_the_replica_and_not_to_the_primary(servers: Servers, hos
 def test_who_has_written_reads_it_at_once_on_any_host_and_others_read_what_the_replica_holds(
     servers: Servers, host: Host, other: Host
 ) -> None:
-    with servers.paused():
+    with servers.replica.paused():
         title = created(host, servers.writer)["title"]
         for each in (host, other, host, other):
             assert title in titles(each.ask(servers.writer, ORDERS))
@@ -168,7 +151,7 @@ def test_who_has_written_reads_it_at_once_on_any_host_and_others_read_what_the_r
 
 def test_who_was_refused_for_a_conflict_reads_what_it_was_about(servers: Servers, host: Host) -> None:
     order = created(host, servers.writer)
-    with servers.paused():
+    with servers.replica.paused():
         changed = host.ask(servers.writer, RENAME, id=order["id"], version=1, title=f"{order['title']} (new)")
         assert changed["data"]["updateWorkOrder"] == {"title": f"{order['title']} (new)", "version": 2}
         assert order["title"] in titles(host.ask(servers.colleague, ORDERS))
@@ -181,7 +164,7 @@ def test_who_was_refused_for_a_conflict_reads_what_it_was_about(servers: Servers
 def test_a_batch_with_a_mutation_is_read_from_the_primary_as_a_whole(servers: Servers, host: Host) -> None:
     title = f"Pump {uuid4().hex}"
     create = {"query": CREATE, "variables": {"title": title}}
-    with servers.paused():
+    with servers.replica.paused():
         before, made, after = host.post(servers.colleague, [{"query": ORDERS}, create, {"query": ORDERS}])
 
     assert made["data"]["createWorkOrder"]["title"] == title
@@ -190,7 +173,7 @@ def test_a_batch_with_a_mutation_is_read_from_the_primary_as_a_whole(servers: Se
 
 
 def test_a_batch_of_queries_is_read_from_the_replica_as_a_whole(servers: Servers, host: Host) -> None:
-    with servers.paused():
+    with servers.replica.paused():
         title = created(host, servers.writer)["title"]
         answers = host.post(servers.reader, [{"query": ORDERS}, {"query": ORDERS}])
 
@@ -200,7 +183,7 @@ def test_a_batch_of_queries_is_read_from_the_replica_as_a_whole(servers: Servers
 def test_a_search_finds_what_its_client_wrote_and_for_others_what_the_replica_holds(
     servers: Servers, host: Host, other: Host
 ) -> None:
-    with servers.paused():
+    with servers.replica.paused():
         word = "".join(chr(ord("a") + int(digit, 16)) for digit in uuid4().hex[:12])
         create = "mutation($t: String!) { createWorkOrder(input: {title: $t}) { ... on WorkOrder { id } } }"
         made = host.ask(servers.writer, create, t=f"Grease the {word}")["data"]["createWorkOrder"]["id"]
@@ -219,7 +202,7 @@ def found(host: Host, token: str, word: str) -> list[str]:
 
 def test_the_replica_shows_nobody_another_tenants_rows(servers: Servers, host: Host) -> None:
     title = created(host, servers.writer)["title"]
-    servers.caught_up()
+    servers.replica.catch_up()
     assert asked_of(servers.replica, lambda: host.ask(servers.stranger, ORDERS))
     assert titles(host.ask(servers.stranger, ORDERS)).isdisjoint(titles(host.ask(servers.reader, ORDERS)))
     assert title in titles(host.ask(servers.reader, ORDERS))
@@ -227,8 +210,8 @@ def test_the_replica_shows_nobody_another_tenants_rows(servers: Servers, host: H
 
 def test_a_revoked_token_is_refused_at_once_whatever_the_replica_holds(servers: Servers, host: Host) -> None:
     token = servers.site.manage("issue_token", "viewer@demo.example")
-    servers.caught_up()
-    with servers.paused():
+    servers.replica.catch_up()
+    with servers.replica.paused():
         assert titles(host.ask(token, ORDERS))
         with servers.primary.session() as session:
             session.execute("UPDATE accounts_apitoken SET revoked_at = now() WHERE digest = %s", [digest(token)])
@@ -252,7 +235,7 @@ def test_a_read_whose_connection_to_the_replica_was_cut_is_answered_by_the_prima
 
 
 def test_while_redis_is_away_reads_go_to_the_primary(servers: Servers, host: Host) -> None:
-    with servers.paused():
+    with servers.replica.paused():
         title = created(host, servers.writer)["title"]
         assert title not in titles(host.ask(servers.reader, ORDERS))
         servers.valkey.pause()
@@ -266,7 +249,7 @@ def test_a_replica_that_falls_behind_is_not_read_until_it_has_caught_up(servers:
     hasty = servers.site.host("hasty", REPLICA_MAX_LAG_SECONDS="1")
     with hasty.process:
         reads_the_replica(servers, hasty)
-        with servers.paused():
+        with servers.replica.paused():
             title = created(hasty, servers.writer)["title"]
             until(lambda: title in titles(hasty.ask(servers.reader, ORDERS)))
             assert not asked_of(servers.replica, lambda: hasty.ask(servers.reader, ORDERS))

@@ -42,7 +42,7 @@ class Site:
             cwd=ROOT,
             env={**os.environ, **self.environment},
             check=True,
-            stdout=subprocess.PIPE,
+            capture_output=True,
             text=True,
         )
         return done.stdout.strip()

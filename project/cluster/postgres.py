@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
 import psycopg
 
-from project.cluster.processes import Process
+from project.cluster.processes import Process, until
 from project.embedded.places import own_folder
 from project.embedded.postgres import ADMINISTRATOR, PORT, SETTINGS, Postgres
 
@@ -37,7 +40,9 @@ class Primary(Postgres):
         """Place it in a folder, which the servers' user owns."""
         settled = Postgres.settle()
         own_folder(folder, 0o711, settled.account)
-        sockets = own_folder(settled.sockets / folder.name, 0o700, settled.account)
+        # Short: the kernel holds some 100 bytes for a socket's path.
+        name = sha256(bytes(folder)).hexdigest()[:8]
+        sockets = own_folder(settled.sockets / name, 0o700, settled.account)
         return cls(settled.account, settled.program, folder / "data", sockets)
 
     def process(self) -> Process:
@@ -82,6 +87,27 @@ class Replica(Primary):
             capture_output=True,
             **self.account.process_options,
         )
+
+    def catch_up(self) -> None:
+        """Wait until it holds all that the primary has written by now."""
+        assert self.primary is not None
+        with self.primary.session() as primary, self.session() as session:
+            end = primary.execute("SELECT pg_current_wal_lsn()::text").fetchone()
+            until(lambda: session.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", end).fetchone() == (True,))
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let it take no more of what the primary writes inside, once it has all that there is."""
+        self.catch_up()
+        with self.session() as session:
+            session.execute("SELECT pg_wal_replay_pause()")
+            until(lambda: session.execute("SELECT pg_get_wal_replay_pause_state()").fetchone() == ("paused",))
+        try:
+            yield
+        finally:
+            with self.session() as session:
+                session.execute("SELECT pg_wal_replay_resume()")
+            self.catch_up()
 
     def answers(self) -> bool:
         """Tell whether it takes reads."""

@@ -83,3 +83,12 @@ def free_port() -> int:
     """Return a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
+
+
+def until(holds: Callable[[], Any]) -> None:
+    """Wait until it holds. Raises TimeoutError."""
+    give_up = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > give_up:
+            raise TimeoutError
+        time.sleep(0.05)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -11,7 +9,7 @@ from typing import Any, Self
 from redis import Redis
 from redis.exceptions import RedisError
 
-from project.cluster.processes import PATIENCE, Process, free_port
+from project.cluster.processes import PATIENCE, Process, free_port, until
 from project.embedded.places import own_folder
 from project.embedded.valkey import Valkey
 
@@ -39,13 +37,9 @@ class Node:
             "cluster-node-timeout": NODE_TIMEOUT,
             "repl-diskless-sync-delay": 0,
         }
-        command = [
-            str(settled.program),
-            *(word for name, value in options.items() for word in (f"--{name}", str(value))),
-        ]
-        self.process = Process(
-            command, folder.parent / f"{folder.name}.log", self._answers, **settled.account.process_options
-        )
+        words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
+        log = folder.with_suffix(".log")
+        self.process = Process([str(settled.program), *words], log, self._answers, **settled.account.process_options)
 
     @property
     def place(self) -> str:
@@ -109,12 +103,3 @@ class Cluster:
             until(lambda: node.says("CLUSTER INFO", "cluster_state:ok"))  # noqa: B023
         replica.client.execute_command("CLUSTER REPLICATE", first.client.execute_command("CLUSTER MYID"))
         until(lambda: replica.says("INFO replication", "master_link_status:up"))
-
-
-def until(holds: Callable[[], Any]) -> None:
-    """Wait until it holds. Raises TimeoutError."""
-    give_up = time.monotonic() + PATIENCE
-    while not holds():
-        if time.monotonic() > give_up:
-            raise TimeoutError
-        time.sleep(0.05)
