@@ -73,7 +73,7 @@ def _cluster(url: str, timeout: float, connect_timeout: float) -> RedisCluster:
     found = SEVERAL.fullmatch(url)
     assert found, url
     return RedisCluster(
-        startup_nodes=[ClusterNode(host, port) for host, port in places(found)],
+        startup_nodes=[ClusterNode(*place) for place in places(found)],  # type: ignore[no-untyped-call]
         username=unquote(found["user"] or "") or None,
         password=unquote(found["password"] or "") or None,
         ssl=found["scheme"] == "rediss",

@@ -14,7 +14,7 @@ from pytest_django import Settings
 from apps.accounts.deadline import Deadline, ran_out_of_time
 from apps.accounts.models import Tenant, User
 from apps.accounts.prepared import prepared
-from apps.accounts.tenancy import tenant_scope
+from apps.accounts.tenancy import all_tenants
 from apps.accounts.tokens import issue_token
 from apps.replica import marks
 from apps.replica.marks import UNREACHED, mark_of, note_write
@@ -49,8 +49,9 @@ def asked_in_each_way() -> set[int]:
     with connection.cursor() as cursor:
         cursor.execute(BACKEND)
         by_cursor = cursor.fetchone()[0]
-    by_orm = Tenant.objects.raw("SELECT 1 AS id, pg_backend_pid() AS backend")[0].backend  # type: ignore[attr-defined]
-    return {by_cursor, by_orm, prepared(BACKEND)[0][0]}
+    with all_tenants():
+        first: Any = Tenant.objects.raw("SELECT 1 AS id, pg_backend_pid() AS backend")[0]
+    return {by_cursor, first.backend, prepared(BACKEND)[0][0]}
 
 
 def test_all_ways_to_ask_go_over_the_connection_that_stands_in(other: BaseDatabaseWrapper) -> None:
@@ -142,5 +143,4 @@ def test_without_a_replica_nothing_is_marked(technician: User) -> None:
     answer = Client().post("/graphql", body, content_type="application/json", headers=headers)
 
     assert answer.json()["data"]["createWorkOrder"]["__typename"] == "WorkOrder"
-    with tenant_scope(technician.tenant_id):
-        assert mark_of(client_of(technician)) == 0
+    assert mark_of(client_of(technician)) == 0

@@ -153,7 +153,7 @@ def own_writes(all_: Installation) -> str:
         seen = [all_.read(host, all_.supervisor, order)["title"] for host in all_.hosts]
         others = [all_.read(host, all_.technician, order)["title"] for host in all_.hosts]
     hold((seen, others) == (["Last"] * 2, [f"Title {ROUNDS - 1}"] * 2), (seen, others))
-    return f"{ROUNDS} writes, each read at once through the other host; one more with the replica paused: its writer reads it"
+    return f"{ROUNDS} writes, each read at once through the other host; one more while the replica was paused"
 
 
 def without_a_node(all_: Installation) -> str:
