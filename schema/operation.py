@@ -128,7 +128,7 @@ def answer_all(
     except OverBudgetError as error:
         error.charge.settle(0, busy.milliseconds)  # to find out what it costs has taken its time
         raise
-    kinds = [each.operation.operation for each in prepared if isinstance(each, Ready)]
+    kinds = (each.operation.operation for each in prepared if isinstance(each, Ready))
     with busy.measured(), source_of(paid.client, kinds) as source:
         answers = [each if isinstance(each, Answer) else _run(each, paid, source) for each in prepared]
     paid.settle(sum(each.actual for each in answers), busy.milliseconds)

@@ -1,6 +1,6 @@
 """Which database the operations of a request are run on."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
@@ -38,10 +38,14 @@ class Writing(AbstractContextManager[Source]):
         note_write(self._client)
 
 
-def source_of(client: str, kinds: Collection[OperationType]) -> AbstractContextManager[Source]:
-    """Return what runs a client's operations of these kinds: on the replica, if there is one and all of them read."""
+def source_of(client: str, kinds: Iterable[OperationType]) -> AbstractContextManager[Source]:
+    """Return what runs a client's operations of these kinds: on the replica, if there is one and all of them read.
+
+    Without one nothing looks at the kinds, for each request would have to pay for it.
+    """
     if not settings.REPLICA_URL:
         return PRIMARY
-    if OperationType.MUTATION in kinds:
-        return Writing(client)
-    return nullcontext(reader(client)) if kinds else PRIMARY
+    found = set(kinds)
+    if found == {OperationType.QUERY}:
+        return nullcontext(reader(client))
+    return Writing(client) if found else PRIMARY
