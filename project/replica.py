@@ -8,6 +8,8 @@ from apps.accounts.models import User
 from apps.replica.marks import note_write
 from schema.budget import client_of
 
+from .compression import GRAPHQL
+
 SAFE = {"GET", "HEAD", "OPTIONS", "TRACE"}
 
 
@@ -20,7 +22,7 @@ def writes_noted(get_response: Callable[[HttpRequest], HttpResponse]) -> Callabl
     def handle(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         user = request.user
-        if request.method not in SAFE and request.path != "/graphql" and isinstance(user, User):
+        if request.method not in SAFE and request.path_info != GRAPHQL and isinstance(user, User):
             note_write(client_of(user))
         return response
 

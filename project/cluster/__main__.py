@@ -24,8 +24,8 @@ from project.embedded.places import local, own_folder
 from project.embedded.postgres import Postgres
 
 PEOPLE = ("supervisor@demo.example", "technician@demo.example", "viewer@demo.example")
-SETTINGS = {"COST_RESTORE_RATE": "1", "WORKERS": "1"}
-"""Points come back so slowly that one can see what was drawn."""
+SETTINGS = {"COST_RESTORE_RATE": "1", "REPLICA_MAX_LAG_SECONDS": "30"}
+"""Points come back so slowly that one can see what was drawn, and a replica that is paused is read long enough."""
 
 
 @contextmanager

@@ -42,7 +42,8 @@ ROWS: Final = 20
 ROUNDS: Final = 100
 READS: Final = 40
 SEARCHES: Final = 20
-"""So many a person may make in 10 s."""
+WINDOW: Final = 10.0
+"""So many searches a person may make in so many seconds."""
 
 OUTAGE: Final = 60
 
@@ -116,11 +117,13 @@ def one_budget(all_: Installation) -> str:
 
 def one_search_limit(all_: Installation) -> str:
     """Search more often than one person may, through both hosts at once."""
+    began = time.monotonic()
     with ThreadPoolExecutor(8) as threads:
         asked = [all_.hosts[number % 2] for number in range(2 * SEARCHES)]
         answers = list(threads.map(lambda host: "errors" not in host.ask(all_.seeker, SEARCH, q="pump"), asked))
-    hold(answers.count(True) == SEARCHES, answers)
-    return f"{2 * SEARCHES} searches of one person at once: {SEARCHES} ran"
+    ran, taken = answers.count(True), time.monotonic() - began
+    hold(SEARCHES <= ran <= SEARCHES * (1 + taken // WINDOW), answers)
+    return f"{2 * SEARCHES} searches of one person in {taken:.1f} s: {ran} ran"
 
 
 def one_cache(all_: Installation) -> str:
