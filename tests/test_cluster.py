@@ -33,3 +33,9 @@ def test_a_word_that_the_command_does_not_know_is_told_in_its_own() -> None:
 
     assert done.returncode == 2
     assert "python -m project.cluster" in done.stderr
+
+
+def test_the_page_on_scaling_shows_each_check() -> None:
+    page = (ROOT / "docs" / "scaling.md").read_text()
+
+    assert re.findall(r"^ok    (.*?):", page, re.MULTILINE) == [each.__name__.replace("_", " ") for each in CHECKS]

@@ -277,6 +277,7 @@ def test_a_replica_that_falls_behind_is_not_read_until_it_has_caught_up(servers:
         with servers.replica.paused():
             title = created(hasty, servers.writer)["title"]
             until(lambda: title in titles(hasty.ask(servers.reader, ORDERS)))
+            until(lambda: outages(hasty))
             assert not asked_of(servers.replica, lambda: hasty.ask(servers.reader, ORDERS))
         reads_the_replica(servers, hasty)
 
@@ -301,6 +302,22 @@ def test_a_server_that_is_no_replica_is_not_read(servers: Servers) -> None:
         assert titles(wrong.ask(servers.reader, ORDERS))
 
     assert outages(wrong) == ["Reads go to the primary: the replica is none: it is not in recovery."]
+
+
+def test_the_replica_of_another_primary_is_not_read(servers: Servers) -> None:
+    with ExitStack() as stack:
+        foreign = Primary.inside(servers.primary.data.parent.with_name("c"))
+        replica = Replica.of(foreign, servers.primary.data.parent.with_name("d"))
+        for each in (foreign, replica):
+            stack.callback(shutil.rmtree, each.sockets)
+            stack.enter_context(each.process())
+        wrong = servers.site.host("foreign", REPLICA_URL=replica.url)
+        stack.enter_context(wrong.process)
+        for _ in range(3):
+            assert titles(wrong.ask(servers.reader, ORDERS))
+            until(lambda: outages(wrong))
+
+    assert outages(wrong) == ["Reads go to the primary: the replica is none of this primary's."]
 
 
 def test_answers_go_on_when_the_replica_dies_and_it_is_read_again_when_it_is_back(servers: Servers) -> None:

@@ -25,10 +25,15 @@ logger = logging.getLogger(__name__)
 REPLICA: Final = "replica"
 """Django's name of the database."""
 
-END: Final = "SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint"
-REPLAYED: Final = """
-SELECT CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn() - '0/0'::pg_lsn, 0)::bigint END
+END: Final = """
+SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint, (SELECT system_identifier FROM pg_control_system())
 """
+REPLAYED: Final = """
+SELECT CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn() - '0/0'::pg_lsn, 0)::bigint END,
+    (SELECT system_identifier FROM pg_control_system())
+"""
+"""A position, and what tells a primary and its replicas from all other installations of PostgreSQL."""
+
 LONGEST_PAUSE: Final = 1.0
 LOOKS: Final = 4
 """So many times it is looked at while it may fall behind as far as it may."""
@@ -78,22 +83,23 @@ class Watch:
     def _look(self) -> None:
         """Find out how old what it holds can be."""
         try:
-            began = monotonic()
-            self._ends.append((began, _asked(DEFAULT_DB_ALIAS, END)))
-            replayed = _asked(REPLICA, REPLAYED)
+            began, (end, primary) = monotonic(), _asked(DEFAULT_DB_ALIAS, END)
+            replayed, replica = _asked(REPLICA, REPLAYED)
         except Error as error:
             connections[REPLICA].close()
             return self._note(f"can't be reached: {' '.join(str(error).split())}")
         finally:
             connections[DEFAULT_DB_ALIAS].close()  # the pool has few of them
-        if replayed is None:
-            return self._note("is none: it is not in recovery")
+        if replayed is None or replica != primary:
+            return self._note("is none of this primary's" if replayed else "is none: it is not in recovery")
+        self._ends.append((began, end))
         while self._ends and self._ends[0][1] <= replayed:
             self._held_at = self._ends.popleft()[0]
         age = monotonic() - self._held_at
         LAG.set(age)
+        self._note("" if age < self._most else f"is more than {self._most:g} s behind")
         self._good_until = self._held_at + self._most
-        return self._note("" if age < self._most else f"is more than {self._most:g} s behind")
+        return None
 
     def _note(self, wrong: str) -> None:
         """Say what is wrong when that begins, and when it ends."""
@@ -110,7 +116,7 @@ class Watch:
 def _asked(alias: str, statement: str) -> Any:
     with connections[alias].cursor() as cursor:
         cursor.execute(statement)
-        return cursor.fetchone()[0]
+        return cursor.fetchone()
 
 
 @lru_cache(maxsize=1)
