@@ -1,4 +1,4 @@
-"""Connections to the database that stay open from one request to the next."""
+"""Connections to the databases that stay open from one request to the next."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -17,38 +17,42 @@ LONGEST: Final = 60.0
 
 
 class Seat:
-    """A place for a request, with Django's connection to the database, whichever thread it runs on."""
+    """A place for a request, with Django's connections to the databases, whichever thread it runs on."""
 
     def __init__(self) -> None:
         """Open no connection yet: Django does when one is needed."""
-        self._connection, self._until = _unopened(), 0.0
+        self._connections = {alias: _unopened(alias) for alias in settings.DATABASES}
+        self._until = 0.0
 
     @property
     def is_connected(self) -> bool:
         """Whether it holds one of the pool's connections."""
-        return self._connection.connection is not None
+        return self._connections[DEFAULT_DB_ALIAS].connection is not None
 
     def __enter__(self) -> None:
-        """Make the connection this thread's."""
+        """Make the connections this thread's."""
         if not self.is_connected:
             self._until = monotonic() + LONGEST
-        connections[DEFAULT_DB_ALIAS] = self._connection
+        for alias, held in self._connections.items():
+            connections[alias] = held
 
     def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
-        """Take it away, and keep it open unless something may be wrong with it: then the pool looks into that."""
-        del connections[DEFAULT_DB_ALIAS]
-        held = self._connection
-        if not self.is_connected:
-            return
-        if failed or held.errors_occurred or held.in_atomic_block or not held.autocommit:
-            self._connection = _unopened()
-            held.close()
-        elif monotonic() > self._until:
-            held.close()
+        """Take them away, and keep open those with which nothing can be wrong; the pool looks into the others."""
+        for alias in self._connections:
+            del connections[alias]
+        for alias, held in self._connections.items():
+            if held.connection is None:
+                continue
+            if failed or held.errors_occurred or held.in_atomic_block or not held.autocommit:
+                self._connections[alias] = _unopened(alias)
+                held.close()
+            elif monotonic() > self._until:
+                held.close()
 
     def close(self) -> None:
-        """Give the connection back to the pool."""
-        self._connection.close()
+        """Give the connection back to the pool, and close the replica's."""
+        for held in self._connections.values():
+            held.close()
 
 
 class Seats:
@@ -74,8 +78,8 @@ class Seats:
                 self._free.appendleft(seat)
 
 
-def _unopened() -> BaseDatabaseWrapper:
-    connection: BaseDatabaseWrapper = connections.create_connection(DEFAULT_DB_ALIAS)
+def _unopened(alias: str) -> BaseDatabaseWrapper:
+    connection: BaseDatabaseWrapper = connections.create_connection(alias)
     connection.inc_thread_sharing()
     return connection
 

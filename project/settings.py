@@ -18,6 +18,7 @@ from redis.retry import Retry
 
 from . import embedded
 from .addresses import check_network
+from .caches import TIMEOUT, UrlError, cache_of
 
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
 env = Env()
@@ -53,6 +54,8 @@ REDIS_DB: Final = env.int("REDIS_DB", 0)
 REDIS_SSL: Final = env.bool("REDIS_SSL", False)
 DATABASE_POOL_SIZE: Final = env.int("DATABASE_POOL_SIZE", 8, validate=validate.Range(min=1))
 AT_ONCE: Final = env.int("AT_ONCE", min(DATABASE_POOL_SIZE, 2 * CORES + 1), validate=validate.Range(min=1))
+REPLICA_URL: Final = env.str("REPLICA_URL", "")
+REPLICA_MAX_LAG_SECONDS: Final = env.float("REPLICA_MAX_LAG_SECONDS", 5, validate=positive)
 EMBEDDED: Final = not DATABASE_URL
 """Whether this is somebody's own machine: demo data, a token in GraphiQL, plain HTTP on the loopback address."""
 
@@ -154,6 +157,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "apps.accounts.middleware.bearer_token",
     "apps.accounts.middleware.tenancy",
+    *(["project.replica.writes_noted"] if REPLICA_URL else []),
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "concurrency.middleware.ConcurrencyMiddleware",
@@ -181,15 +185,30 @@ DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),
     "pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10},
 }
+if REPLICA_URL:
+    DATABASES["replica"] = dj_database_url.parse(REPLICA_URL, conn_max_age=60)
+    # A host that is gone is to be noticed in time. No pool: it would try to reach it again and again, and complain.
+    DATABASES["replica"]["OPTIONS"] = {
+        "connect_timeout": 2,
+        "tcp_user_timeout": 2000,
+        **DATABASES["replica"].get("OPTIONS", {}),
+    }
+    DATABASES["replica"]["TEST"] = {"MIRROR": "default"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+try:
+    REDIS: Final = cache_of(redis_url())
+except UrlError as error:
+    message = f"REDIS_URL is no URL of Redis. {error}"
+    raise EnvError(message) from error
 CACHES: dict[str, Any] = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": redis_url(),
+        "LOCATION": REDIS["LOCATION"],
         "KEY_PREFIX": "workgraph",
         "OPTIONS": {
-            "SOCKET_CONNECT_TIMEOUT": 1,
-            "SOCKET_TIMEOUT": 1,
+            **REDIS["OPTIONS"],
+            "SOCKET_CONNECT_TIMEOUT": TIMEOUT,
+            "SOCKET_TIMEOUT": TIMEOUT,
             # The client's own way, three tries with seconds between them, would make each request wait for Redis.
             "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 1)},
         },

@@ -6,6 +6,7 @@ A request may carry several. They are priced together and drawn at once, before 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
 from threading import Lock
 from typing import Any, Final, NamedTuple, TypeGuard
@@ -35,6 +36,7 @@ from .errors import (
 )
 from .reads.render import Executor
 from .root import schema
+from .sources import Source, source_of
 
 SEARCH: Final = "search"
 MAX_VARIABLE_ERRORS: Final = 50
@@ -126,8 +128,9 @@ def answer_all(
     except OverBudgetError as error:
         error.charge.settle(0, busy.milliseconds)  # to find out what it costs has taken its time
         raise
-    with busy.measured():
-        answers = [each if isinstance(each, Answer) else _run(each, paid) for each in prepared]
+    kinds = (each.operation.operation for each in prepared if isinstance(each, Ready))
+    with busy.measured(), source_of(paid.client, kinds) as source:
+        answers = [each if isinstance(each, Answer) else _run(each, paid, source) for each in prepared]
     paid.settle(sum(each.actual for each in answers), busy.milliseconds)
     return answers, paid
 
@@ -234,13 +237,13 @@ def _judged(ready: Ready) -> Ready | Answer:
     return ready
 
 
-def _run(ready: Ready, paid: Charge) -> Answer:
+def _run(ready: Ready, paid: Charge, source: Source) -> Answer:
     total = ready.price.total
     ready.context.price, ready.context.charge = total, paid
     if ready.asked.query is not None and ready.asked.document_name is not None:
         keep(ready.asked.query, ready.asked.document_name, paid.client)
     try:
-        result = _result(ready)
+        result = source(partial(_result, ready))
     except Exception:
         # What ran before it in a batch has run, and its client must know.
         logger.exception("An operation failed outside any resolver")

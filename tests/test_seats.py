@@ -38,7 +38,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Seat]]:
     monkeypatch.setattr(seats, "Seat", Noted)
     yield found
     for seat in found:
-        seat._connection.close()
+        seat.close()
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_a_probe_needs_no_seat(served: Callable[..., Any], made: list[Seat]) -> 
 
 def test_what_needs_no_database_opens_no_connection(served: Callable[..., Any], made: list[Seat]) -> None:
     served(lambda: None)
-    assert made[0]._connection.connection is None
+    assert made[0]._connections["default"].connection is None
 
 
 def fail() -> None:
@@ -140,7 +140,7 @@ def fail() -> None:
 def test_a_request_that_fails_gives_its_connection_back(served: Callable[..., Any], made: list[Seat]) -> None:
     with pytest.raises(ValueError, match="gone"):
         served(fail)
-    assert made[0]._connection.connection is None
+    assert made[0]._connections["default"].connection is None
     served(backend)
     assert len(made) == 1
 
@@ -165,7 +165,7 @@ def test_so_does_one_after_which_the_connection_may_be_out_of_order(
     served: Callable[..., Any], made: list[Seat], work: Work
 ) -> None:
     served(work)
-    assert made[0]._connection.connection is None
+    assert made[0]._connections["default"].connection is None
     assert served(lambda: (transaction.get_autocommit(), connection.in_atomic_block)) == (True, False)
 
 
@@ -173,11 +173,11 @@ def test_a_connection_goes_back_to_the_pool_in_time(
     served: Callable[..., Any], made: list[Seat], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served(backend)
-    assert made[0]._connection.connection is not None
+    assert made[0]._connections["default"].connection is not None
     monkeypatch.setattr(seats, "LONGEST", 0.0)
-    made[0]._connection.close()
+    made[0]._connections["default"].close()
     served(backend)
-    assert made[0]._connection.connection is None
+    assert made[0]._connections["default"].connection is None
 
 
 def test_a_connection_that_was_cut_fails_one_request(served: Callable[..., Any]) -> None:

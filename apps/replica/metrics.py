@@ -1,0 +1,25 @@
+"""What is counted of reads for Prometheus."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge
+
+READS: Final = Counter(
+    "replica_reads_total",
+    "Requests that only read: answered by the replica, or by the primary, and why.",
+    ["answer"],
+)
+LAG: Final = Gauge("replica_lag_seconds", "How old at most what the replica holds was when it was last looked at.")
+
+REPLICA: Final = "replica"
+AWAY: Final = "primary_replica_away"
+"""It can't be reached, is no replica, or is too far behind."""
+
+WRITTEN: Final = "primary_after_write"
+"""The client has written what the replica does not hold yet."""
+
+UNKNOWN: Final = "primary_redis_away"
+"""Nobody knows whether the client has written."""
+
+FAILED: Final = "primary_replica_failed"
+"""The replica gave up in the midst of it."""

@@ -1,0 +1,111 @@
+"""Where reads are sent.
+
+All that reads, be it by the ORM, by a cursor or by `prepared`, asks Django for the connection called `default`. While
+the replica is to be read, its connection is under that name: nothing can forget to ask which it is, nor read half from
+one and half from the other.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Final, TypeVar
+
+from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from apps.accounts.prepared import prepared
+
+from .marks import mark_of
+from .metrics import AWAY, FAILED, READS, UNKNOWN, WRITTEN
+from .metrics import REPLICA as ANSWERED
+from .watch import REPLICA, watch
+
+R = TypeVar("R")
+Read = Callable[[], R]
+
+REACHED: Final = "SELECT pg_is_in_recovery() AND pg_last_wal_replay_lsn() >= ('0/0'::pg_lsn + $1::numeric)"
+
+
+class Straight:
+    """Reads from the primary."""
+
+    def __init__(self, why: str) -> None:
+        """Remember why."""
+        self._why = why
+
+    def __call__(self, read: Read[R]) -> R:
+        """Return what is read."""
+        READS.labels(self._why).inc()
+        return read()
+
+
+class Reader:
+    """Reads for one request: from the replica, and when that fails from the primary, again from the start."""
+
+    def __init__(self, mark: int) -> None:
+        """Ask no replica that has not replayed the log up to there; 0 is anywhere."""
+        self._mark, self._hindrance = mark, ""
+
+    def __call__(self, read: Read[R]) -> R:
+        """Return what is read; it may be read twice."""
+        if not self._hindrance:
+            held = connections[REPLICA]
+            with Instead(held):
+                self._hindrance = self._found(held)
+                answer = None if self._hindrance else _tried(read, held)
+            if not self._hindrance and not held.errors_occurred:
+                READS.labels(ANSWERED).inc()
+                return answer  # type: ignore[return-value]
+            self._hindrance = self._hindrance or FAILED
+            if self._hindrance == FAILED:
+                watch().doubt()
+        READS.labels(self._hindrance).inc()
+        return read()
+
+    def _found(self, held: BaseDatabaseWrapper) -> str:
+        """Return what hinders the replica from being asked."""
+        try:
+            held.ensure_connection()
+            if self._mark and not prepared(REACHED, [self._mark])[0][0]:
+                return WRITTEN
+        except Error:
+            return FAILED
+        self._mark = 0
+        return ""
+
+
+class Instead(AbstractContextManager[None]):
+    """Lets this thread's statements go over another connection inside, under the wrappers of the one in its place."""
+
+    def __init__(self, other: BaseDatabaseWrapper) -> None:
+        """Remember which."""
+        self._other = other
+
+    def __enter__(self) -> None:
+        """Take the place."""
+        self._own = self._other.execute_wrappers
+        self._replaced = connections[DEFAULT_DB_ALIAS]
+        self._other.execute_wrappers = self._replaced.execute_wrappers
+        connections[DEFAULT_DB_ALIAS] = self._other
+
+    def __exit__(self, *_: object) -> None:
+        """Give it back."""
+        connections[DEFAULT_DB_ALIAS] = self._replaced
+        self._other.execute_wrappers = self._own
+
+
+def _tried(read: Read[R], held: BaseDatabaseWrapper) -> R | None:
+    """Return what is read; None, or what tells of errors, if the database failed."""
+    try:
+        return read()
+    except Exception:
+        if not held.errors_occurred:
+            raise
+        return None
+
+
+def reader(client: str) -> Reader | Straight:
+    """Return what reads for a client, from where it may."""
+    if not watch().is_good:
+        return Straight(AWAY)
+    mark = mark_of(client)
+    return Straight(UNKNOWN) if mark is None else Reader(mark)
