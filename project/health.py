@@ -14,6 +14,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django_redis import get_redis_connection
 
+from .switches import positions
+
 logger = logging.getLogger(__name__)
 
 PATIENCE: Final = 2.0
@@ -102,7 +104,7 @@ def health(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Htt
 
 
 def _readiness() -> HttpResponse:
-    """Tell of each server; 503 if requests can't be served.
+    """Tell of each server, and of the switches; 503 if requests can't be served.
 
     Without Redis they can, unless the limits are to fail closed then: a server that were taken away from its clients
     for it would turn a loss of speed into an outage.
@@ -112,7 +114,8 @@ def _readiness() -> HttpResponse:
     found = {name: _within(answer, end - monotonic()) for name, answer in asked.items()}
     needed = {"database", "migrations"} | ({"redis"} if settings.LIMITS_FAIL_CLOSED else set())
     ready = all(found[name] == OK for name in needed)
-    return JsonResponse(found, status=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
+    told = {**found, "switches": positions()}
+    return JsonResponse(told, status=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def _within(answer: Future[str], seconds: float) -> str:

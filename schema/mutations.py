@@ -5,7 +5,7 @@ Each makes one call of the domain. What it answers is read by the plan of a list
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, Final, Union
 
 import strawberry
 from strawberry import UNSET
@@ -39,6 +39,9 @@ from .refusals import ERRORS, MutationError, PermissionDenied, ValidationFailed,
 from .weights import MUTATION, ListSize, cost
 
 Info = strawberry.Info[Context, None]
+BULK: Final = "bulkTransition"
+"""How the names of the mutations begin that take many entities through a transition."""
+
 Work = Callable[[Any, Any], Any]
 """What a mutation does: with the actor, by the input."""
 
@@ -151,7 +154,7 @@ def bulk_mutation(model: type[WorkflowEntity]) -> StrawberryField:
     described = f"Take many {model._meta.verbose_name_plural} from one state to another, all or those that can."
     inputs = bulk_input(model, action_enum(model))
     answers = (BulkTransitionReport, ValidationFailed)
-    made = mutation(f"bulkTransition{model.__name__}s", described, inputs, work, answers)
+    made = mutation(f"{BULK}{model.__name__}s", described, inputs, work, answers)
     made.directives = [*made.directives, ListSize(slicing_arguments=["input.items"], sized_fields=["results"])]
     return made
 

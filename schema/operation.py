@@ -26,6 +26,7 @@ from .documents.document import Document, RefusedDocument
 from .documents.finding import find
 from .documents.persisted import keep
 from .errors import (
+    ForbiddenError,
     InvalidError,
     MethodError,
     QueryTooComplexError,
@@ -33,13 +34,19 @@ from .errors import (
     internal,
     published,
 )
+from .mutations import BULK
 from .reads.render import Executor
 from .root import schema
+from .slow import Watch
 
 SEARCH: Final = "search"
 MAX_VARIABLE_ERRORS: Final = 50
 """So many errors of variables are told."""
 
+NO_BULK: Final = (
+    "Bulk mutations are turned off on this server, so nothing of this operation has run. "
+    "Send a mutation `transition...` for each entity."
+)
 NO_OPERATION: Final = "Must provide an operation."
 logger = logging.getLogger(__name__)
 _prices: Final = Lock()
@@ -227,6 +234,8 @@ def _judged(ready: Ready) -> Ready | Answer:
     total = ready.price.total
     if ready.asked.explains:
         return Answer(requested=total, actual=0, breakdown=ready.price.breakdown())
+    if not settings.ENABLE_BULK_OPERATIONS and any(name.startswith(BULK) for name in ready.price.names):
+        return Answer(ForbiddenError.status, [ForbiddenError(NO_BULK)], requested=total)
     if settings.ENABLE_COST_LIMIT and total > settings.COST_LIMIT:
         most = settings.COST_LIMIT
         message = f"This operation costs {total} points; one may cost {most}. Ask for shorter pages, or in parts."
@@ -236,6 +245,14 @@ def _judged(ready: Ready) -> Ready | Answer:
 
 
 def _run(ready: Ready, paid: Charge) -> Answer:
+    watch = Watch()
+    answer = _outcome(ready, paid)
+    if watch.is_slow:
+        watch.tell(ready, answer)
+    return answer
+
+
+def _outcome(ready: Ready, paid: Charge) -> Answer:
     total = ready.price.total
     ready.context.price, ready.context.charge = total, paid
     if ready.asked.query is not None and ready.asked.document_name is not None:
