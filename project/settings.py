@@ -93,6 +93,8 @@ TRUSTED_DOCUMENTS: Final = env.str("TRUSTED_DOCUMENTS", "", validate=validate.On
 TRUSTED_DOCUMENTS_PATH: list[str] = env.list("TRUSTED_DOCUMENTS_PATH", [])
 ENABLE_AUDIT_SIGNALS: Final = env.bool("ENABLE_AUDIT_SIGNALS", True)
 ENABLE_BULK_OPERATIONS: Final = env.bool("ENABLE_BULK_OPERATIONS", True)
+OTEL_EXPORTER_OTLP_ENDPOINT: Final = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: Final = env.str("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
 SLOW_OPERATION_SECONDS: Final = env.float("SLOW_OPERATION_SECONDS", 1, validate=validate.Range(min=0))
 REQUEST_SECONDS: Final = env.float("REQUEST_SECONDS", 10, validate=validate.Range(min=0))
 AUDIT_RETENTION_DAYS: Final = env.int("AUDIT_RETENTION_DAYS", 90, validate=validate.Range(min=1))

@@ -16,6 +16,7 @@ from graphql.execution import ExecutionResult, default_field_resolver, default_t
 from graphql.execution.values import VariableValues, get_variable_values
 
 from apps.accounts.models import User
+from apps.tracing import spans
 
 from .budget import Charge, OverBudgetError, charge
 from .busy import Busy
@@ -126,13 +127,15 @@ def answer_all(
     context = Context(actor)
     with busy.measured():
         prepared = [prepare(context, each, reading=reading) for each in asked]
-    ready = [each.price for each in prepared if isinstance(each, Ready)]
+    ready = [each for each in prepared if isinstance(each, Ready)]
     points = sum(_drawn(each) for each in prepared)
     try:
-        paid = charge(actor, points, sum(each.names.count(SEARCH) for each in ready))
+        paid = charge(actor, points, sum(each.price.names.count(SEARCH) for each in ready))
     except OverBudgetError as error:
         error.charge.settle(0, busy.milliseconds)  # to find out what it costs has taken its time
         raise
+    if len(ready) == 1:
+        spans.note(_title(ready[0]))
     with busy.measured():
         answers = [each if isinstance(each, Answer) else _run(each, paid) for each in prepared]
     paid.settle(sum(each.actual for each in answers), busy.milliseconds)
@@ -246,10 +249,17 @@ def _judged(ready: Ready) -> Ready | Answer:
 
 def _run(ready: Ready, paid: Charge) -> Answer:
     watch = Watch()
-    answer = _outcome(ready, paid)
+    with spans.span("operation"):
+        answer = _outcome(ready, paid)
+        spans.note(_title(ready), workgraph__requested=answer.requested, workgraph__actual=answer.actual)
     if watch.is_slow:
         watch.tell(ready, answer)
     return answer
+
+
+def _title(ready: Ready) -> str:
+    name = ready.operation.name
+    return f"{ready.operation.operation.value} {name.value}" if name else ready.operation.operation.value
 
 
 def _outcome(ready: Ready, paid: Charge) -> Answer:
@@ -271,6 +281,7 @@ def _outcome(ready: Ready, paid: Charge) -> Answer:
 
 def _result(ready: Ready) -> ExecutionResult:
     data = answered(ready.document, ready.operation, ready.variables, ready.context)
+    spans.note(workgraph__plan="executor" if data is None else "compiled")
     if data is not None:
         return ExecutionResult(data, None)
     result = executor_of(ready).execute_operation()

@@ -25,6 +25,17 @@ from tests.graphql import data
 SITES: Final = "query Sites($code: String) { sites(filters: {code: {exact: $code}}) { edges { node { id code } } } }"
 
 
+class Keeping(logging.Handler):
+    """Keeps what the log is told."""
+
+    def __init__(self, records: list[logging.LogRecord]) -> None:
+        super().__init__()
+        self._records = records
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._records.append(record)
+
+
 @pytest.fixture
 def boss(demo: Tenant) -> User:
     return factories.user(demo, Role.ADMIN)
@@ -46,8 +57,7 @@ def slow_database() -> Iterator[None]:
 def told() -> Iterator[list[logging.LogRecord]]:
     """Return what the log is told."""
     records: list[logging.LogRecord] = []
-    handler = logging.Handler()
-    handler.emit = records.append  # type: ignore[method-assign]
+    handler = Keeping(records)
     logging.getLogger("schema.slow").addHandler(handler)
     yield records
     logging.getLogger("schema.slow").removeHandler(handler)
@@ -100,10 +110,11 @@ def test_an_operation_that_fails_is_logged_too(
 
 def test_as_json_it_has_its_fields_and_the_correlation_id(boss: User, settings: Settings, slow_database: None) -> None:
     settings.SLOW_OPERATION_SECONDS = 0.05
-    wanted, out = configured.LOGGING["formatters"]["json"], StringIO()
+    logged: Any = configured.LOGGING
+    wanted, out = logged["formatters"]["json"], StringIO()
     handler = logging.StreamHandler(out)
     handler.setFormatter(import_string(wanted["()"])(wanted["format"], style=wanted["style"]))
-    handler.addFilter(import_string(configured.LOGGING["filters"]["correlation"]["()"])())
+    handler.addFilter(import_string(logged["filters"]["correlation"]["()"])())
     logger = logging.getLogger("schema.slow")
     logger.addHandler(handler)
     try:
