@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonR
 from django_redis import get_redis_connection
 
 from .stopping import STOPPING
+from .switches import positions
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ def health(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Htt
 
 
 def _readiness() -> HttpResponse:
-    """Tell of each server; 503 if requests can't be served, or soon won't be.
+    """Tell of each server, and of the switches; 503 if requests can't be served, or soon won't be.
 
     Without Redis they can, unless the limits are to fail closed then: a server that were taken away from its clients
     for it would turn a loss of speed into an outage.
@@ -116,7 +117,8 @@ def _readiness() -> HttpResponse:
     ready = all(found[name] == OK for name in needed) and not STOPPING.is_set()
     if STOPPING.is_set():
         found["server"] = "stopping"
-    return JsonResponse(found, status=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
+    told = {**found, "switches": positions()}
+    return JsonResponse(told, status=HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def _within(answer: Future[str], seconds: float) -> str:

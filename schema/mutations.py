@@ -5,7 +5,7 @@ Each makes one call of the domain. What it answers is read by the plan of a list
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, Final, Union
 
 import strawberry
 from strawberry import UNSET
@@ -40,6 +40,9 @@ from .refusals import ERRORS, MutationError, PermissionDenied, ValidationFailed,
 from .weights import MUTATION, ListSize, cost
 
 Info = strawberry.Info[Context, None]
+BULK: Final = "bulkTransition"
+"""How the names of the mutations begin that take many entities through a transition."""
+
 Work = Callable[[Any, Any], Any]
 """What a mutation does: with the actor, by the input."""
 
@@ -146,7 +149,7 @@ def bulk_mutation(model: type[WorkflowEntity]) -> StrawberryField:
 
 def bulk_name(model: type[WorkflowEntity]) -> str:
     """Return the name of the mutation that takes many entities through a transition."""
-    return f"bulkTransition{model.__name__}s"
+    return f"{BULK}{model.__name__}s"
 
 
 def take_many_through(model: type[WorkflowEntity], actor: User, given: Any) -> Report:

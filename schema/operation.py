@@ -17,6 +17,7 @@ from graphql.execution import ExecutionResult, default_field_resolver, default_t
 from graphql.execution.values import VariableValues, get_variable_values
 
 from apps.accounts.models import User
+from apps.tracing import spans
 
 from .budget import Charge, OverBudgetError, charge, check_price
 from .busy import Busy
@@ -27,6 +28,7 @@ from .documents.document import Document, RefusedDocument
 from .documents.finding import find
 from .documents.persisted import keep
 from .errors import (
+    ForbiddenError,
     InvalidError,
     MethodError,
     QueryTooComplexError,
@@ -34,14 +36,20 @@ from .errors import (
     internal,
     published,
 )
+from .mutations import BULK
 from .reads.render import Executor
 from .root import schema
+from .slow import Watch
 from .sources import Source, source_of
 
 SEARCH: Final = "search"
 MAX_VARIABLE_ERRORS: Final = 50
 """So many errors of variables are told."""
 
+NO_BULK: Final = (
+    "Bulk mutations are turned off on this server, so nothing of this operation has run. "
+    "Send a mutation `transition...` for each entity."
+)
 NO_OPERATION: Final = "Must provide an operation."
 logger = logging.getLogger(__name__)
 _prices: Final = Lock()
@@ -121,13 +129,15 @@ def answer_all(
     context = Context(actor)
     with busy.measured():
         prepared = [prepare(context, each, reading=reading) for each in asked]
-    ready = [each.price for each in prepared if isinstance(each, Ready)]
+    ready = [each for each in prepared if isinstance(each, Ready)]
     points = sum(_drawn(each) for each in prepared)
     try:
-        paid = charge(actor, points, sum(each.names.count(SEARCH) for each in ready))
+        paid = charge(actor, points, sum(each.price.names.count(SEARCH) for each in ready))
     except OverBudgetError as error:
         error.charge.settle(0, busy.milliseconds)  # to find out what it costs has taken its time
         raise
+    if len(ready) == 1:
+        spans.note(_title(ready[0]))
     kinds = (each.operation.operation for each in prepared if isinstance(each, Ready))
     with busy.measured(), source_of(paid.client, kinds) as source:
         answers = [each if isinstance(each, Answer) else _run(each, paid, source) for each in prepared]
@@ -230,6 +240,8 @@ def _judged(ready: Ready) -> Ready | Answer:
     total = ready.price.total
     if ready.asked.explains:
         return Answer(requested=total, actual=0, breakdown=ready.price.breakdown())
+    if not settings.ENABLE_BULK_OPERATIONS and any(name.startswith(BULK) for name in ready.price.names):
+        return Answer(ForbiddenError.status, [ForbiddenError(NO_BULK)], requested=total)
     try:
         check_price(total)
     except QueryTooComplexError as error:
@@ -238,6 +250,21 @@ def _judged(ready: Ready) -> Ready | Answer:
 
 
 def _run(ready: Ready, paid: Charge, source: Source) -> Answer:
+    watch = Watch()
+    with spans.span("operation"):
+        answer = _outcome(ready, paid, source)
+        spans.note(_title(ready), workgraph__requested=answer.requested, workgraph__actual=answer.actual)
+    if watch.is_slow:
+        watch.tell(ready, answer)
+    return answer
+
+
+def _title(ready: Ready) -> str:
+    name = ready.operation.name
+    return f"{ready.operation.operation.value} {name.value}" if name else ready.operation.operation.value
+
+
+def _outcome(ready: Ready, paid: Charge, source: Source) -> Answer:
     total = ready.price.total
     ready.context.price, ready.context.charge = total, paid
     if ready.asked.query is not None and ready.asked.document_name is not None:
@@ -256,6 +283,7 @@ def _run(ready: Ready, paid: Charge, source: Source) -> Answer:
 
 def _result(ready: Ready) -> ExecutionResult:
     data = answered(ready.document, ready.operation, ready.variables, ready.context)
+    spans.note(workgraph__plan="executor" if data is None else "compiled")
     if data is not None:
         return ExecutionResult(data, None)
     result = executor_of(ready).execute_operation()

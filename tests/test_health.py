@@ -21,7 +21,8 @@ from project import health
 from project.health import Check, Migrations
 from project.stopping import STOPPING
 
-ALL_WELL: Final = {"database": "ok", "redis": "ok", "migrations": "ok"}
+ALL_ON: Final = dict.fromkeys(("audit_signals", "bulk_operations", "search_rate_limiting", "cost_limit"), "on")
+ALL_WELL: Final = {"database": "ok", "redis": "ok", "migrations": "ok", "switches": ALL_ON}
 
 
 @pytest.fixture(autouse=True)
@@ -149,7 +150,7 @@ def test_without_the_database_it_cannot_serve(
     started = monotonic()
     response = probe("/readyz")
     assert 1.9 < monotonic() - started < 5
-    assert answer(response) == (503, {"database": "away", "redis": "ok", "migrations": "away"})
+    assert answer(response) == (503, {**ALL_WELL, "database": "away", "migrations": "away"})
 
 
 @pytest.mark.django_db
@@ -161,7 +162,7 @@ def test_a_database_that_hangs_holds_up_nobody(database_at: Any, silent_port: in
         answers = [answer(response) for response in probes.map(probe, ["/readyz"] * 8)]
         waiting = threading.active_count() - before - 8
     assert 1.9 < monotonic() - started < 5
-    assert answers == [(503, {"database": "away", "redis": "ok", "migrations": "away"})] * 8
+    assert answers == [(503, {**ALL_WELL, "database": "away", "migrations": "away"})] * 8
     assert waiting <= 2 + 4  # the two that hang, however many ask; the others are the pool's own
 
 
@@ -182,14 +183,14 @@ def test_without_redis_it_serves_unless_the_limits_are_to_fail_closed(
 ) -> None:
     settings.LIMITS_FAIL_CLOSED = fail_closed
     redis_at(closed_port)
-    assert answer(probe("/readyz")) == (status, {"database": "ok", "redis": "away", "migrations": "ok"})
+    assert answer(probe("/readyz")) == (status, {**ALL_WELL, "redis": "away"})
 
 
 @pytest.mark.django_db
 def test_a_redis_that_hangs_holds_up_nobody(redis_at: Any, silent_port: int) -> None:
     redis_at(silent_port)
     started = monotonic()
-    assert answer(probe("/readyz")) == (200, {"database": "ok", "redis": "away", "migrations": "ok"})
+    assert answer(probe("/readyz")) == (200, {**ALL_WELL, "redis": "away"})
     assert 1.9 < monotonic() - started < 5
 
 

@@ -10,10 +10,10 @@ class AuditConfig(AppConfig):
     label = "audit"
 
     def ready(self) -> None:
-        """Record every change from now on, and answer who asks for earlier ones."""
+        """Register the system checks, record every change from now on, and answer who asks for earlier ones."""
         from apps.accounts.trail import keep_trail  # noqa: PLC0415 (models are not ready before)
 
-        from . import receivers, trail  # noqa: PLC0415
+        from . import checks, receivers, trail  # noqa: F401, PLC0415 (checks register themselves on import)
 
         receivers.listen()
         keep_trail(trail)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
+from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
@@ -49,6 +50,8 @@ def listen() -> None:
 
 def record_changes(changed: ChangeSet, **_: Any) -> None:
     """Record what the services did."""
+    if not settings.ENABLE_AUDIT_SIGNALS:
+        return
     who = _who(changed.actor)
     record(changed.changes, at=changed.at, who=who, comment=changed.comment, operation_id=changed.operation_id)
 
@@ -113,7 +116,7 @@ def _entry(change: Change) -> dict[str, Any]:
 
 
 def _is_recorded(sender: Any) -> bool:
-    return issubclass(sender, Versioned)
+    return settings.ENABLE_AUDIT_SIGNALS and issubclass(sender, Versioned)
 
 
 def _tenant_of(entity: Versioned) -> int:

@@ -58,9 +58,13 @@ class VersionConflictError(RefusedError):
         newer = self.current_version > self.expected_version
         what = "was changed meanwhile" if newer else "never had that version"
         super().__init__(
-            f"It {what}: you saw version {self.expected_version}, now it is {self.current_version}. "
-            "Look at what changed, then send the present version."
+            f"It {what}: you saw version {self.expected_version}, now it is {self.current_version}. " + self._advice()
         )
+
+    def _advice(self) -> str:
+        if self.past.complete or self.current_version < self.expected_version:
+            return "Look at what changed, then send the present version."
+        return "Not all that changed is on record: compare it with what you saw, then send the present version."
 
 
 class TransitionNotAllowedError(RefusedError):

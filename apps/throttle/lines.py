@@ -13,6 +13,8 @@ from redis import ConnectionPool, Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
 
+from apps.tracing.spans import note
+
 R = TypeVar("R")
 
 Argument = str | int
@@ -76,6 +78,7 @@ class Lines:
 
     def ask(self, *command: Argument) -> Any:
         """Send a command and return its reply."""
+        note(str(command[0]), db__operation__name=str(command[0]))
         if line := self._rested():
             with suppress(RedisConnectionError, ReadOnlyError):  # Redis has hung up, or been replaced, meanwhile
                 return self._on(line, self._ask, command)
@@ -83,6 +86,7 @@ class Lines:
 
     def tell(self, *command: Argument) -> None:
         """Send a command and wait for nothing: without a line it goes along with the next that is asked."""
+        note(str(command[0]), db__operation__name=str(command[0]))
         if line := self._rested():
             with suppress(RedisError):
                 return self._on(line, Line.tell, command)

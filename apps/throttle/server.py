@@ -10,6 +10,8 @@ from typing import Final, TypeVar
 from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import DataError, RedisClusterException, RedisError, ResponseError
 
+from apps.tracing.spans import span
+
 from .metrics import CONNECTION_ERRORS
 
 logger = logging.getLogger(__name__)
@@ -44,7 +46,8 @@ class Server:
         if tries and not self._is_my_turn():
             return otherwise
         try:
-            answer = call()
+            with span("redis", db__system__name="redis"):
+                answer = call()
         except (RedisError, RedisClusterException, ConnectionInterrupted, OSError) as error:
             if not _means_away(error):
                 raise

@@ -91,7 +91,7 @@ def _admitted(request: HttpRequest, model: Model) -> HttpResponse:
 
 def _given(request: HttpRequest, model: Model) -> Any:
     """Return what a request asks for, or what tells why it can't be done."""
-    if not getattr(settings, "ENABLE_BULK_OPERATIONS", True):
+    if not settings.ENABLE_BULK_OPERATIONS:
         return switched_off()
     try:
         given = bulk_of(model, sent_json(request), request.headers.get(KEY_HEADER))
