@@ -74,6 +74,8 @@ class Answer:
     breakdown: Sequence[Line] | None = None
     malformed: bool = False
     """It was no request at all, to which the draft has other statuses."""
+    operation: str | None = None
+    """Its name, as far as one is known."""
 
     def body(self, paid: Charge) -> dict[str, Any]:
         """Return the response, as GraphQL has it."""
@@ -118,7 +120,7 @@ def answer_all(
     """
     context = Context(actor)
     with busy.measured():
-        prepared = [prepare(context, each, reading=reading) for each in asked]
+        prepared = [_named(prepare(context, each, reading=reading), each) for each in asked]
     ready = [each.price for each in prepared if isinstance(each, Ready)]
     points = sum(_drawn(each) for each in prepared)
     try:
@@ -130,6 +132,13 @@ def answer_all(
         answers = [each if isinstance(each, Answer) else _run(each, paid) for each in prepared]
     paid.settle(sum(each.actual for each in answers), busy.milliseconds)
     return answers, paid
+
+
+def _named(prepared: Ready | Answer, asked: Asked | RequestError) -> Ready | Answer:
+    """Name what is told instead of an operation as the client did, who may have named nothing that there is."""
+    if isinstance(prepared, Answer) and isinstance(asked, Asked):
+        prepared.operation = asked.operation_name or None
+    return prepared
 
 
 def _drawn(prepared: Ready | Answer) -> int:
@@ -236,7 +245,7 @@ def _judged(ready: Ready) -> Ready | Answer:
 
 
 def _run(ready: Ready, paid: Charge) -> Answer:
-    total = ready.price.total
+    total, name = ready.price.total, ready.operation.name.value if ready.operation.name else None
     ready.context.price, ready.context.charge = total, paid
     if ready.asked.query is not None and ready.asked.document_name is not None:
         keep(ready.asked.query, ready.asked.document_name, paid.client)
@@ -245,11 +254,11 @@ def _run(ready: Ready, paid: Charge) -> Answer:
     except Exception:
         # What ran before it in a batch has run, and its client must know.
         logger.exception("An operation failed outside any resolver")
-        return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, [internal()], requested=total, actual=total)
+        return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, [internal()], requested=total, actual=total, operation=name)
     errors = [published(error) for error in result.errors or ()]
     # An error empties what lies around it, which has been fetched all the same.
     actual = total if errors else ready.price.spent(result.data)
-    return Answer(errors=errors, ran=True, data=result.data, requested=total, actual=actual)
+    return Answer(errors=errors, ran=True, data=result.data, requested=total, actual=actual, operation=name)
 
 
 def _result(ready: Ready) -> ExecutionResult:

@@ -70,6 +70,11 @@ def answered(
     return None
 
 
+def plans_kept() -> int:
+    """Return how many plans are kept, those among them that say that the executor has to answer."""
+    return len(_plans)
+
+
 def attempts(selections: Selections, variables: VariableValues, context: Context) -> dict[str, Callable[[], Any]]:
     """Return what compiles and runs each field of the root by itself, and answers it; nothing is kept or counted.
 
