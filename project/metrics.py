@@ -18,7 +18,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from apps.accounts.middleware import bearer
+from apps.throttle.metrics import HITS
+from schema.budget import POINTS, SEARCHES, TIME
 from schema.compiler.plans import plans_kept
+from schema.documents.persisted import REGISTRATIONS
 
 from .folder import FOLDER
 from .gauges import gauges
@@ -28,7 +31,13 @@ Handler = Callable[[HttpRequest], HttpResponse]
 PAGE: Final = "/metrics"
 READING: Final = ("GET", "HEAD")
 
+LIMITS: Final = (
+    *(limit.name for limit in (POINTS, TIME, SEARCHES, REGISTRATIONS)),
+    *("unauthenticated", "login-address", "login-account", "login-device"),
+)
 gauges.plans = plans_kept
+for limit in LIMITS:  # what was not met yet is 0: a rate can't tell the first time from no time at all
+    HITS.labels(limit)
 
 
 def metrics(get_response: Handler) -> Handler:
