@@ -76,9 +76,11 @@ class Timing:
 
     def note(self, answers: Sequence[Answer], *, is_batch: bool) -> None:
         """Note what became of the operations: of a batch, the worst."""
-        self._outcome = max(map(outcome, answers), key=SEVERITY.index, default=REFUSED)
-        named = answers[0] if answers and not is_batch else None
-        self._operation = NAMES.label(named.operation, ran=named.ran) if named else BATCH
+        if is_batch:
+            self._operation, self._outcome = BATCH, max(map(outcome, answers), key=SEVERITY.index, default=REFUSED)
+        else:
+            [answer] = answers
+            self._operation, self._outcome = NAMES.label(answer.operation, ran=answer.ran), outcome(answer)
 
     def note_limited(self, name: str | None, *, is_batch: bool) -> None:
         """Note that nothing has run, because the client may not have it now."""

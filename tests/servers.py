@@ -16,9 +16,10 @@ from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from apps.accounts.models import User
+from apps.accounts.roles import Role
 from apps.accounts.tokens import issue_token
 from project.embedded.places import ROOT
+from tests import factories
 from tests.test_import_work_orders import environment
 
 TOKEN: Final = "a-token-for-prometheus"
@@ -38,9 +39,8 @@ class Server:
     folder: Path
     """Where its workers count."""
 
-    def ask(self, actor: User, document: str, **variables: Any) -> int:
+    def ask(self, token: str, document: str, **variables: Any) -> int:
         """Send an operation over a connection of its own and return the status."""
-        token, _ = issue_token(user=actor)
         body = json.dumps({"query": document, "variables": variables}).encode()
         return self._opened("/graphql", token, body, {"Content-Type": "application/json"})[0]
 
@@ -69,6 +69,11 @@ class Server:
 
 def _labels(labels: dict[str, str]) -> str:
     return "{" + ",".join(f'{name}="{value}"' for name, value in sorted(labels.items())) + "}" if labels else ""
+
+
+def somebodys_token() -> str:
+    """Return a token of a supervisor of an organisation."""
+    return issue_token(user=factories.user(factories.tenant(), Role.SUPERVISOR))[0]
 
 
 @contextmanager

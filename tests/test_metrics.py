@@ -139,6 +139,11 @@ def test_a_bulk_counts_once_and_its_items_each(boss: User, commits: Any) -> None
     }
 
 
+def two_that_can_start_and_three_that_can_not(boss: User) -> list[Task]:
+    assigned = many(Task, boss.tenant, 2, status="ASSIGNED", assignee=boss)
+    return [*assigned, *many(Task, boss.tenant, 3, status="SCHEDULED")]
+
+
 @pytest.mark.parametrize(
     ("on_error", "done"),
     [
@@ -188,6 +193,7 @@ def test_a_dry_run_counts_as_nothing(boss: User, commits: Any) -> None:
 def test_audit_entries_that_can_not_be_written_count_at_once(boss: User, commits: Any) -> None:
     tasks = many(Task, boss.tenant, 3, status="ASSIGNED", assignee=boss)
     with connection.cursor() as cursor:  # within the test's transaction
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("ALTER TABLE audit_auditentry ADD CONSTRAINT never CHECK (action <> 'START') NOT VALID")
     with (
         moves(*DOMAIN) as moved,
