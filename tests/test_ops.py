@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 import urllib.parse
 import urllib.request
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from xml.etree import ElementTree
 
 import pytest
 
@@ -136,6 +138,12 @@ def asked(address: str, path: str, **parameters: str) -> Any:
         return None
 
 
+def draw(address: str, file: Path) -> list[str]:
+    """Let the dashboard be drawn, and return every text of the picture."""
+    told(sys.executable, str(ROOT / "ops" / "grafana" / "render.py"), address, str(file), "1")
+    return [element.text or "" for element in ElementTree.parse(file).iter("{http://www.w3.org/2000/svg}text")]  # noqa: S314
+
+
 def test_a_real_prometheus_finds_all_that_the_rules_and_the_dashboard_name(
     transactional_db: None, tmp_path: Path
 ) -> None:
@@ -153,6 +161,9 @@ def test_a_real_prometheus_finds_all_that_the_rules_and_the_dashboard_name(
         assert wanted - found == set()
         counted = asked(address, "query", query='graphql_request_duration_seconds_count{operation="Mine"}')
         assert [each["value"][1] for each in counted["result"]] == ["1"]
+        drawn = draw(address, tmp_path / "dashboard.svg")
+        assert {panel["title"] for panel in DASHBOARD["panels"]} <= set(drawn)
+        assert "no data" in drawn  # no search was answered from Redis, and none was computed
         rules = asked(address, "rules")["groups"][0]["rules"]
         assert [rule["health"] for rule in rules if rule["health"] == "err"] == []
         assert len(rules) == len(ALERTS)

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 
 DASHBOARD: Final = Path(__file__).with_name("workgraph.json")
 WIDE, HIGH = 440, 240  # of a panel, in pixels
-LEFT, RIGHT, TOP, BOTTOM = 58, 14, 34, 62  # of what lies around a panel's lines
+LEFT, RIGHT, TOP, BOTTOM = 58, 14, 34, 76  # of what lies around a panel's lines
 ACROSS: Final = 3
 POINTS: Final = 120
 INTERVAL: Final = "30s"
@@ -94,7 +94,7 @@ def _panel(panel: Any, lines: Sequence[Line], span: tuple[float, float]) -> str:
         y = _y(share * top, top)
         parts += [
             f'<path d="M{LEFT} {y:.1f}H{WIDE - RIGHT}" stroke="#e2e8f0"/>',
-            f'<text x="{LEFT - 5}" y="{y + 3:.1f}" text-anchor="end">{share * top * factor:.3g}{unit}</text>',
+            f'<text x="{LEFT - 5}" y="{y + 3:.1f}" text-anchor="end">{_short(share * top * factor)}{unit}</text>',
         ]
     for number, line in enumerate(lines):
         colour = COLOURS[number % len(COLOURS)]
@@ -104,16 +104,20 @@ def _panel(panel: Any, lines: Sequence[Line], span: tuple[float, float]) -> str:
 
 
 def _legend(lines: Sequence[Line]) -> Iterable[str]:
-    """Name the lines below, three in a row; more than six are only counted."""
+    """Name the lines below, two in a row; more than six are only counted."""
     shown = lines if len(lines) <= MOST_NAMED else lines[: MOST_NAMED - 1]
     names = [line.name for line in shown] + ([f"and {len(lines) - len(shown)} more"] if len(shown) < len(lines) else [])
     if not names:
         yield f'<text x="{WIDE / 2}" y="{(HIGH - BOTTOM + TOP) / 2}" text-anchor="middle">no data</text>'
     for number, name in enumerate(names):
-        x, y = 14 + (WIDE - 20) / 3 * (number % 3), HIGH - BOTTOM + 30 + 16 * (number // 3)
+        x, y = 14 + (WIDE - 20) / 2 * (number % 2), HIGH - BOTTOM + 26 + 16 * (number // 2)
         colour = COLOURS[number % len(COLOURS)] if number < len(shown) else "none"
         yield f'<rect x="{x:.0f}" y="{y - 7}" width="8" height="8" rx="2" fill="{colour}"/>'
         yield f'<text x="{x + 12:.0f}" y="{y}">{escape(name)}</text>'
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"  # noqa: PLR2004 - three digits are enough
 
 
 def _x(at: float, span: tuple[float, float]) -> float:
