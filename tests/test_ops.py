@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -141,7 +141,7 @@ def asked(address: str, path: str, **parameters: str) -> Any:
 def draw(address: str, file: Path) -> list[str]:
     """Let the dashboard be drawn, and return every text of the picture."""
     told(sys.executable, str(ROOT / "ops" / "grafana" / "render.py"), address, str(file), "1")
-    return [element.text or "" for element in ElementTree.parse(file).iter("{http://www.w3.org/2000/svg}text")]  # noqa: S314
+    return [element.text or "" for element in ET.parse(file).iter("{http://www.w3.org/2000/svg}text")]  # noqa: S314
 
 
 def test_a_real_prometheus_finds_all_that_the_rules_and_the_dashboard_name(
