@@ -6,10 +6,12 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .gauges import gauges
+
 Respond = Callable[..., Any]
 Application = Callable[[dict[str, Any], Respond], Iterable[bytes]]
 
-PROBES = {"/healthz", "/readyz"}  # of a server that is only busy, which must not be taken for dead
+PROBES = {"/healthz", "/readyz", "/metrics"}  # of a server that is only busy, which must not be taken for dead
 LONGEST_BODY = 1 << 20  # bytes; Django refuses a longer one by its declared length, unread
 
 
@@ -20,6 +22,7 @@ def in_turn(application: Application, at_once: int) -> Application:
     a turn nor a database connection. More requests at once would only share one interpreter, and all be late.
     """
     turns = Turns(at_once)
+    gauges.waiting = lambda: turns.waiting
 
     def take(environ: dict[str, Any], respond: Respond) -> Iterable[bytes]:
         _receive(environ)
@@ -64,6 +67,11 @@ class Turns:
             signal.acquire()
             self._waiting.append(signal)
         signal.acquire()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for one."""
+        return len(self._waiting)
 
     def __exit__(self, *_: object) -> None:
         """Hand it on."""

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from .gauges import gauges
 from .intake import PROBES, Application, Respond
 
 LONGEST: Final = 60.0
@@ -67,6 +68,12 @@ class Seats:
         with self._lock:
             return self._free.pop() if self._free else Seat()
 
+    @property
+    def idle(self) -> int:
+        """How many connections are kept open that nobody uses."""
+        with self._lock:
+            return sum(seat.is_connected for seat in self._free)
+
     def give_back(self, seat: Seat) -> None:
         """Take one back."""
         with self._lock:
@@ -91,6 +98,7 @@ def seated(application: Application) -> Application:
     one for those who have no seat.
     """
     seats = Seats(settings.DATABASE_POOL_SIZE - 1)
+    gauges.idle = lambda: seats.idle
 
     def take(environ: dict[str, Any], respond: Respond) -> Iterable[bytes]:
         if environ.get("PATH_INFO") in PROBES:

@@ -35,6 +35,7 @@ Workgraph   {url}/graphql   (in a browser: GraphiQL)
 log in as   admin, supervisor, technician or viewer @demo.example (or @rival.example)
 password    {password}
 token       {token}   ({user})
+metrics     {metrics}
 
 Try it:
 curl {url}/graphql -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' \\
@@ -120,7 +121,9 @@ def say_where() -> None:
     host = "localhost" if HOST in EVERYWHERE else HOST
     url = f"http://[{host}]:{PORT}" if ":" in host else f"http://{host}:{PORT}"
     password = embedded.secret("demo-password")
-    sys.stdout.write(BANNER.format(url=url, password=password, token=token, user=DEMO_USER))
+    told = f"curl {url}/metrics -H 'Authorization: Bearer {settings.METRICS_TOKEN}'"
+    metrics = told if settings.METRICS_TOKEN else "none: METRICS_TOKEN is not set"
+    sys.stdout.write(BANNER.format(url=url, password=password, token=token, user=DEMO_USER, metrics=metrics))
     sys.stdout.flush()
 
 

@@ -15,6 +15,8 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from project.folder import counting_together
+
 LONGEST_REQUEST = 20  # seconds that a request in hand may take once the server is told to stop
 LONGEST_HEADERS = 1 << 16  # bytes; what is read at once may come on top, twice as many are refused for sure
 THREADS = 64  # of a worker, made as needed: clients that are slow to send hold one each (see project.intake)
@@ -39,7 +41,8 @@ def main(host: str, port: str, workers: str, at_once: str, drain: str = "0") -> 
     )
     if os.isatty(0):  # closing the terminal ends the server; elsewhere this signal has granian reload
         server.on_startup(partial(signal.signal, signal.SIGHUP, server.signal_handler_interrupt))
-    server.serve()
+    with counting_together():
+        server.serve()
 
 
 if __name__ == "__main__":

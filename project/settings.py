@@ -112,6 +112,7 @@ AUDIT_RETENTION_DAYS: Final = env.int("AUDIT_RETENTION_DAYS", 90, validate=valid
 INTROSPECTION: Final = env.bool("INTROSPECTION", EMBEDDED or DEBUG)
 GRAPHIQL: Final = env.bool("GRAPHIQL", EMBEDDED or DEBUG)
 GRAPHIQL_TOKEN: Final = env.str("GRAPHIQL_TOKEN", "") if EMBEDDED else ""
+METRICS_TOKEN: Final = env.str("METRICS_TOKEN", "") or (embedded.secret("metrics-token") if EMBEDDED else "")
 
 
 def redis_url() -> str:
@@ -148,6 +149,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "apps.accounts.middleware.correlation",
     "project.health.health",
+    "project.metrics.metrics",
     "project.deadline.RequestDeadline",
     "corsheaders.middleware.CorsMiddleware",
     "project.compression.compression",

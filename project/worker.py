@@ -38,8 +38,10 @@ threading.Thread(target=hand_on_first_signal, daemon=True).start()
 die_with_parent(signal.SIGTERM, SERVER_PID)
 
 from project import wsgi  # noqa: E402 - its threads are to inherit the mask
-from project.intake import in_turn  # noqa: E402 - beside it
+from project.gauges import gauges  # noqa: E402 - beside it
+from project.intake import in_turn  # noqa: E402
 
 application = closing(in_turn(wsgi.application, at_once=int(os.environ["AT_ONCE"])))
+gauges.keep_sampling()
 
 __all__ = ["application"]

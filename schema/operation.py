@@ -84,6 +84,8 @@ class Answer:
     breakdown: Sequence[Line] | None = None
     malformed: bool = False
     """It was no request at all, to which the draft has other statuses."""
+    operation: str | None = None
+    """Its name, as far as one is known."""
 
     def body(self, paid: Charge) -> dict[str, Any]:
         """Return the response, as GraphQL has it."""
@@ -128,7 +130,7 @@ def answer_all(
     """
     context = Context(actor)
     with busy.measured():
-        prepared = [prepare(context, each, reading=reading) for each in asked]
+        prepared = [_named(prepare(context, each, reading=reading), each) for each in asked]
     ready = [each for each in prepared if isinstance(each, Ready)]
     points = sum(_drawn(each) for each in prepared)
     try:
@@ -143,6 +145,13 @@ def answer_all(
         answers = [each if isinstance(each, Answer) else _run(each, paid, source) for each in prepared]
     paid.settle(sum(each.actual for each in answers), busy.milliseconds)
     return answers, paid
+
+
+def _named(prepared: Ready | Answer, asked: Asked | RequestError) -> Ready | Answer:
+    """Name what is told instead of an operation as the client did, who may have named nothing that there is."""
+    if isinstance(prepared, Answer) and isinstance(asked, Asked):
+        prepared.operation = asked.operation_name or None
+    return prepared
 
 
 def _drawn(prepared: Ready | Answer) -> int:
@@ -253,6 +262,7 @@ def _run(ready: Ready, paid: Charge, source: Source) -> Answer:
     watch = Watch()
     with spans.span("operation"):
         answer = _outcome(ready, paid, source)
+        answer.operation = ready.operation.name.value if ready.operation.name else None
         spans.note(_title(ready), workgraph__requested=answer.requested, workgraph__actual=answer.actual)
     if watch.is_slow:
         watch.tell(ready, answer)

@@ -56,7 +56,7 @@ def test_an_answer_that_came_between_the_look_and_the_lock_is_taken() -> None:
     def compute() -> Any:
         raise AssertionError
 
-    assert cache._computed(key, compute, "token") == {"total": 1}
+    assert cache._computed(key, compute, "token") == ({"total": 1}, True)
 
 
 def test_a_list_that_can_not_be_rendered_is_left_to_the_executor(

@@ -21,6 +21,7 @@ from apps.lifecycle.actors import Actor, SystemActor
 from apps.lifecycle.signals import CREATE, DELETE, UPDATE, Change, ChangeSet, entities_changed
 
 from .log import write_log
+from .metrics import FAILURES, WRITES
 from .redaction import scrub, shown
 
 INSERT = """
@@ -93,10 +94,15 @@ def record(
     changes: Sequence[Change], *, at: datetime, who: Who, comment: str = "", operation_id: UUID | None = None
 ) -> None:
     """Write an entry for each change, by one statement; once that is committed, write the log."""
-    entries = [_entry(change) for change in changes]
-    tenant, origin = _tenant_of(changes[0].entity), current_origin()
-    shared = (tenant, at, *who, scrub(comment), origin.correlation_id, operation_id, origin.source.value)
-    prepared(INSERT, [*shared, orjson.dumps(entries).decode()])
+    try:
+        entries = [_entry(change) for change in changes]
+        tenant, origin = _tenant_of(changes[0].entity), current_origin()
+        shared = (tenant, at, *who, scrub(comment), origin.correlation_id, operation_id, origin.source.value)
+        prepared(INSERT, [*shared, orjson.dumps(entries).decode()])
+    except Exception:
+        FAILURES.inc(len(changes))
+        raise
+    transaction.on_commit(lambda: WRITES.inc(len(entries)), robust=True)
     transaction.on_commit(partial(write_log, shared, entries))
 
 

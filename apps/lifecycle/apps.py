@@ -10,5 +10,7 @@ class LifecycleConfig(AppConfig):
     label = "lifecycle"
 
     def ready(self) -> None:
-        """Register the system checks that prove the state machines."""
-        from . import checks  # noqa: F401, PLC0415 (checks register themselves on import)
+        """Register the system checks that prove the state machines, and count what becomes of changes."""
+        from . import checks, metrics  # noqa: F401, PLC0415 (models are not ready before)
+
+        metrics.listen()

@@ -24,7 +24,7 @@ from .errors import (
     VersionConflictError,
 )
 from .models import Entity, WorkflowEntity
-from .signals import UPDATE, Change
+from .signals import UPDATE, Change, attempting
 from .transitions import Bulk, Item, OnError, Report
 from .validation import comment_problems, enter
 from .writing import insert, lock, update
@@ -100,17 +100,19 @@ def amend(
     """
     if problems := comment_problems(comment):
         raise ValidationFailedError(problems)
-    entity = _lock_one(model, item.key)
-    permit(entity)
-    if entity.version != item.version:
-        _settle_conflict(entity, item.version, fields, merge=merge)
-    _refuse_final(entity)
-    change(entity)
-    entity.settle([each.field for each in entity.changes()])
-    changes = entity.changes()
-    _permit_fields(entity, changes, actor)
-    if changes:
-        update([Change(entity, UPDATE, changes)], actor=actor, at=timezone.now(), comment=comment)
+    with attempting(model, UPDATE):
+        entity = _lock_one(model, item.key)
+        permit(entity)
+        is_stale = entity.version != item.version
+        if is_stale:
+            _settle_conflict(entity, item.version, fields, merge=merge)
+        _refuse_final(entity)
+        change(entity)
+        entity.settle([each.field for each in entity.changes()])
+        changes = entity.changes()
+        _permit_fields(entity, changes, actor)
+        if changes:
+            update([Change(entity, UPDATE, changes)], actor=actor, at=timezone.now(), comment=comment, merged=is_stale)
     return entity
 
 
@@ -129,9 +131,10 @@ def transition(
     Raises every kind of refusal.
     """
     one = Bulk(model, [item], action, actor=actor, comment=comment, takes=dict(takes or {}))
-    (result,) = one.run(OnError.REJECT_ALL, grouped=False).results
-    if result.refusal:
-        raise result.refusal
+    with attempting(model, action):
+        (result,) = one.run(OnError.REJECT_ALL, grouped=False).results
+        if result.refusal:
+            raise result.refusal
     assert result.entity is not None
     return result.entity  # type: ignore[return-value]
 
@@ -154,7 +157,12 @@ def transition_many(
     no sense: no items or too many, one twice, no comment where one is required, a reference missing or too many.
     """
     bulk = Bulk(model, list(items), action, actor=actor, comment=comment, takes=dict(takes or {}))
-    return bulk.run(on_error, dry_run=dry_run)
+    if dry_run:
+        return bulk.run(on_error, dry_run=True)
+    with attempting(model, action, is_bulk=True) as failures:
+        report = bulk.run(on_error)
+        failures += [result.refusal for result in report.results if result.refusal]
+    return report
 
 
 def _lock_one(model: type[E], key: int) -> E:

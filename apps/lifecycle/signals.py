@@ -3,10 +3,11 @@
 Receivers record, and after the commit invalidate and count. One that fails fails the change.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.dispatch import Signal
@@ -37,7 +38,38 @@ class ChangeSet:
     actor: Actor
     comment: str = ""
     operation_id: UUID | None = None
+    merged: bool = False
+    """Whether they went through on top of a newer version than the caller had seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt to write entities of one model that has ended: what stood against it, if anything did."""
+
+    action: str
+    failures: Sequence[Exception]
+    is_bulk: bool = False
 
 
 entities_changed: Final = Signal()
 """Sent by the services with `changed: ChangeSet`; the sender is the model."""
+
+write_attempted: Final = Signal()
+"""Sent by the services with `attempt: Attempt` when a bulk or a failed attempt has ended; the sender is the model.
+
+What was done may still be rolled back then, and is not told by this; a dry run is no attempt.
+"""
+
+
+@contextmanager
+def attempting(model: type[Any], action: str, *, is_bulk: bool = False) -> Iterator[list[Exception]]:
+    """Tell what came of an attempt; what fails without being raised is to be added to the list."""
+    failures: list[Exception] = []
+    try:
+        yield failures
+    except Exception as error:
+        failures.append(error)
+        raise
+    finally:
+        if failures or is_bulk:
+            write_attempted.send(sender=model, attempt=Attempt(action, failures, is_bulk))

@@ -6,7 +6,6 @@ The services call this, and what creates entities in a way of its own: a check-i
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
-from uuid import UUID
 
 from django.db import connection, models
 
@@ -67,8 +66,7 @@ def update(
     *,
     actor: Actor,
     at: datetime,
-    comment: str = "",
-    operation_id: UUID | None = None,
+    **why: Any,
 ) -> None:
     """Write what changed of locked rows of one model, raise their versions, and tell what happened."""
     if not changes:
@@ -80,7 +78,7 @@ def update(
         _write(model, rows, names, at)
     for row in rows:
         row.version, row.updated_at = row.version + 1, at
-    announce(changes, actor=actor, at=at, comment=comment, operation_id=operation_id)
+    announce(changes, actor=actor, at=at, **why)
 
 
 def announce(changes: Sequence[Change], *, actor: Actor, at: datetime, **why: Any) -> None:

@@ -19,6 +19,8 @@ from django.db import connection
 
 from apps.throttle.server import server
 
+from .metrics import LOOKUPS
+
 LOCKED_FOR: Final = 10
 """After so many seconds whoever computes is taken for dead."""
 
@@ -41,31 +43,40 @@ def key_of(tenant_id: int, state: str, question: Payload) -> str:
     return f"search:{tenant_id}:{digest}"
 
 
-def remembered(key: str, compute: Callable[[], tuple[str, Payload]]) -> Payload:
-    """Return what is remembered under a key; or compute it, which also tells under which key to remember it."""
+def remembered(key: str, compute: Callable[[], tuple[str, Payload]]) -> tuple[Payload, bool]:
+    """Return what is remembered under a key, and True; or compute it, and False.
+
+    What computes it tells under which key to remember it besides.
+    """
     if connection.in_atomic_block:
-        return compute()[1]  # what is seen here may never be committed
+        return compute()[1], False  # what is seen here may never be committed
+    payload, found = _found(key, compute)
+    LOOKUPS.count(found=found)
+    return payload, found
+
+
+def _found(key: str, compute: Callable[[], tuple[str, Payload]]) -> tuple[Payload, bool]:
     give_up = time.monotonic() + PATIENCE
     while True:
         if (held := _get(key)) is not None:
-            return held
+            return held, True
         token = uuid4().hex
         if server.attempt(lambda: cache.add(_lock(key), token, LOCKED_FOR), otherwise=True):  # noqa: B023
             return _computed(key, compute, token)
         if time.monotonic() > give_up:
-            return compute()[1]
+            return compute()[1], False
         time.sleep(POLL)
 
 
-def _computed(key: str, compute: Callable[[], tuple[str, Payload]], token: str) -> Payload:
+def _computed(key: str, compute: Callable[[], tuple[str, Payload]], token: str) -> tuple[Payload, bool]:
     try:
         if (held := _get(key)) is not None:
-            return held  # the other finished between the look and the lock
+            return held, True  # the other finished between the look and the lock
         computed_key, payload = compute()
         # Under the key that the others wait for as well: what it holds then is newer than its state, never older.
         texts = dict.fromkeys((key, computed_key), orjson.dumps(payload))
         server.attempt(lambda: cache.set_many(texts, settings.SEARCH_CACHE_SECONDS), otherwise=None)
-        return payload
+        return payload, False
     finally:
         server.attempt(lambda: _unlock(key, token), otherwise=None)
 

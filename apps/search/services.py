@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import starmap
+from time import perf_counter
 from typing import Any, Final
 
 from django.db import connection
@@ -12,6 +13,7 @@ from apps.accounts.tenancy import tenant_scope
 from . import cache
 from .answering import Answer, Place, Question
 from .highlighting import Fragment, Highlight
+from .metrics import DURATIONS
 from .ranking import WORST
 from .snapshots import snapshot
 from .synonyms import synonyms_of
@@ -68,10 +70,13 @@ def search(tenant_id: int, question: Question) -> Results:
 
     Raises QueryRefusedError for a text that is too long, or in which there is nothing to search for.
     """
+    started = perf_counter()
     text = _checked(question.text)
     asked = [text, question.kinds, question.first, question.after, question.highlights]
     key = cache.key_of(tenant_id, ":".join(state_of(tenant_id)), asked)
-    return _results(cache.remembered(key, lambda: _computed(tenant_id, text, question, asked)))
+    payload, is_cached = cache.remembered(key, lambda: _computed(tenant_id, text, question, asked))
+    DURATIONS[is_cached].observe(perf_counter() - started)
+    return _results(payload)
 
 
 def _checked(text: str) -> str:

@@ -21,7 +21,7 @@ from schema.reads.plan import Selections
 
 from .errors import DATABASE, DEEP, INPUT, MUTATION, NotCompiledError
 from .kept import Kept
-from .metrics import COMPILED, FAILED, NEW, READS
+from .metrics import COMPILED, FAILED, NEW, reads
 from .operation import CompiledOperation, Compiler, root_of
 from .run import Run
 
@@ -50,24 +50,29 @@ def answered(
     key = _key(document, operation, variables)
     plan = _plans.get(key, lambda: _compiled(document, operation, variables)) or Left(NEW)
     if isinstance(plan, Left):
-        READS.labels(plan.reason).inc()
+        reads(plan.reason).inc()
         return None
     try:
         data = plan.answer(context, current_tenant(User), variables)
     except NotCompiledError as left:
-        READS.labels(left.reason).inc()
+        reads(left.reason).inc()
     except RequestError:
-        READS.labels(INPUT).inc()  # the executor meets the same, and tells of it
+        reads(INPUT).inc()  # the executor meets the same, and tells of it
     except DatabaseError:
-        READS.labels(DATABASE).inc()  # and so of this
+        reads(DATABASE).inc()  # and so of this
     except Exception:
         logger.exception("What was compiled failed; the executor answers this operation from now on")
-        READS.labels(FAILED).inc()
+        reads(FAILED).inc()
         _plans.keep(key, Left(FAILED))
     else:
-        READS.labels(COMPILED).inc()
+        reads(COMPILED).inc()
         return data
     return None
+
+
+def plans_kept() -> int:
+    """Return how many plans are kept, those among them that say that the executor has to answer."""
+    return len(_plans)
 
 
 def attempts(selections: Selections, variables: VariableValues, context: Context) -> dict[str, Callable[[], Any]]:

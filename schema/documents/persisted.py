@@ -14,11 +14,13 @@ from django.conf import settings
 from django.core.cache import cache
 
 from apps.throttle.limits import Draw, LimitsUnavailableError, Window, take
+from apps.throttle.metrics import Lookups
 from apps.throttle.server import server
 from schema.errors import BadRequestError
 
 HASH: Final = regex("[0-9a-f]{64}")
 VERSION: Final = 1
+LOOKUPS: Final = Lookups("persisted_documents")
 REGISTRATIONS: Final = Window("registrations", 500, 3600)
 """So many documents a client may register in an hour: each may take 16 KB of Redis for a week."""
 
@@ -57,6 +59,7 @@ def kept(name: str) -> str | None:
     if not HASH.fullmatch(name):
         return None
     text: str | None = server.attempt(lambda: cache.get(_key(name)), otherwise=None)
+    LOOKUPS.count(found=text is not None)
     return text
 
 

@@ -14,6 +14,7 @@ from schema.budget import Admission, OverBudgetError
 from schema.busy import Busy
 from schema.errors import BadRequestError, RateLimitedError, RequestError, UnauthenticatedError, internal
 from schema.json_text import json_of
+from schema.metrics import Timing
 from schema.operation import Answer, Asked, answer_all
 
 from .media import GRAPHQL, JSON
@@ -68,17 +69,24 @@ def operations(actor: User, read: Read, media: str, *, reading: bool) -> Reply:
     busy = Busy()
     asked: Sequence[Asked | RequestError] = ()
     is_batch = False
-    try:
-        with Admission(actor):
-            with busy.measured():
-                asked, is_batch = _asked(read)
-            answers, paid = answer_all(actor, asked, busy, reading=reading)
-    except OverBudgetError as error:
-        return _over_budget(error, asked, media, is_batch=is_batch)
-    bodies = [answer.body(paid) for answer in answers]
-    if is_batch:
-        return _reply(bodies, HTTPStatus.OK, media, paid.headers())
-    return _reply(bodies[0], _status(answers[0], media), media, paid.headers())
+    with Timing() as timing:
+        try:
+            with Admission(actor):
+                with busy.measured():
+                    asked, is_batch = _asked(read)
+                answers, paid = answer_all(actor, asked, busy, reading=reading)
+        except OverBudgetError as error:
+            timing.note_limited(_name(asked), is_batch=is_batch)
+            return _over_budget(error, asked, media, is_batch=is_batch)
+        bodies = [answer.body(paid) for answer in answers]
+        body, status = (bodies, HTTPStatus.OK) if is_batch else (bodies[0], _status(answers[0], media))
+        reply = _reply(body, status, media, paid.headers())
+        timing.note(answers, is_batch=is_batch)
+        return reply
+
+
+def _name(asked: Sequence[Asked | RequestError]) -> str | None:
+    return asked[0].operation_name if asked and isinstance(asked[0], Asked) else None
 
 
 def refusal(error: RequestError, media: str) -> Reply:
