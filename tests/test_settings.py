@@ -51,8 +51,10 @@ def test_four_values_make_a_safe_server() -> None:
         ({"ALLOWED_HOSTS": ""}, "workgraph: Environment variable \"ALLOWED_HOSTS\" invalid: ['It is empty.']"),
         (
             {"REDIS_URL": "redis+cluster://"},
-            "workgraph: REDIS_URL is no URL of Redis. It is like redis+cluster://host:6379,host:6379 or "
-            "redis+sentinel://host:26379,host:26379/name/0.",
+            (
+                "workgraph: REDIS_URL is no URL of Redis. It is like redis+cluster://host:6379,host:6379 or "
+                "redis+sentinel://host:26379,host:26379/name/0."
+            ),
         ),
         (
             {"DATABASE_POOL_SIZE": "many"},
