@@ -50,6 +50,13 @@ def test_four_values_make_a_safe_server() -> None:
         ({"SECRET_KEY": ""}, "workgraph: Environment variable \"SECRET_KEY\" invalid: ['It is empty.']"),
         ({"ALLOWED_HOSTS": ""}, "workgraph: Environment variable \"ALLOWED_HOSTS\" invalid: ['It is empty.']"),
         (
+            {"REDIS_URL": "redis+cluster://"},
+            (
+                "workgraph: REDIS_URL is no URL of Redis. It is like redis+cluster://host:6379,host:6379 or "
+                "redis+sentinel://host:26379,host:26379/name/0."
+            ),
+        ),
+        (
             {"DATABASE_POOL_SIZE": "many"},
             'workgraph: Environment variable "DATABASE_POOL_SIZE" invalid: Not a valid integer.',
         ),
