@@ -462,6 +462,7 @@ def test_it_stands_for_this_middleware(settings: Settings) -> None:
     assert settings.MIDDLEWARE == [
         "apps.accounts.middleware.correlation",
         "project.health.health",
+        "project.metrics.metrics",
         "project.deadline.RequestDeadline",
         "corsheaders.middleware.CorsMiddleware",
         "project.compression.compression",

@@ -93,9 +93,9 @@ def test_many_threads_draw_no_more_than_there_is(clustered: Cluster, client_id: 
 def test_what_is_computed_is_remembered_under_keys_of_any_slot(clustered: Cluster) -> None:
     for number in range(20):
         asked, then = f"search:{uuid4().hex}", f"search:{uuid4().hex}"
-        assert remembered(asked, lambda: (then, [number])) == [number]  # noqa: B023
+        assert remembered(asked, lambda: (then, [number])) == ([number], False)  # noqa: B023
         for key in (asked, then):
-            assert remembered(key, lambda: pytest.fail("it was computed again")) == [number]
+            assert remembered(key, lambda: pytest.fail("it was computed again")) == ([number], True)
 
 
 @pytest.mark.django_db

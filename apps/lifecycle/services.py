@@ -103,8 +103,7 @@ def amend(
     with attempting(model, UPDATE):
         entity = _lock_one(model, item.key)
         permit(entity)
-        is_stale = entity.version != item.version
-        if is_stale:
+        if is_stale := entity.version != item.version:
             _settle_conflict(entity, item.version, fields, merge=merge)
         _refuse_final(entity)
         change(entity)
