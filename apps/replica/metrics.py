@@ -9,7 +9,11 @@ READS: Final = Counter(
     "Requests that only read: answered by the replica, or by the primary, and why.",
     ["answer"],
 )
-LAG: Final = Gauge("replica_lag_seconds", "How old at most what the replica holds was when it was last looked at.")
+LAG: Final = Gauge(
+    "replica_lag_seconds",
+    "How old at most what the replica holds was when it was last looked at.",
+    multiprocess_mode="livemax",
+)
 
 REPLICA: Final = "replica"
 AWAY: Final = "primary_replica_away"
