@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import stat
+import time
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -208,6 +210,27 @@ def test_the_newest_are_kept(folder: Path, rows: list[Any]) -> None:
     made = [backup(folder, keep=2) for _ in range(3)]
     assert archive.all_in(folder) == made[1:]
     assert len([*folder.iterdir()]) == 4
+
+
+def test_what_killed_backups_left_goes_once_it_is_a_day_old(folder: Path, rows: list[Any]) -> None:
+    folder.mkdir()
+    left = [folder / f"{archive.PREFIX}{day}{kind}" for day in ("old", "new") for kind in (".part", ".json")]
+    for file in left:
+        file.write_text("half of it")
+    for file in left[:2]:
+        os.utime(file, (time.time() - 90_000,) * 2)
+    made = backup(folder, keep=2)
+    assert {*folder.iterdir()} == {made, made.with_suffix(".json"), *left[2:]}
+
+
+def test_whoever_is_stopped_while_restoring_leaves_no_copy(
+    folder: Path, rows: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, before, ending = backup(folder), databases(), signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(archive, "_fill", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit):
+        restore(made)
+    assert (databases(), signal.getsignal(signal.SIGTERM)) == (before, ending)
 
 
 def test_a_backup_that_fails_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from apps.accounts.tokens import digest
 from project.cluster.hosts import Host, Site
 from project.cluster.postgres import Primary, Replica
 from project.cluster.processes import Process
-from project.embedded.postgres import Postgres
+from project.embedded.postgres import APPLICATION, Postgres
 from tests.buckets import Valkey, until
 
 LAG: Final = 30
@@ -316,6 +316,15 @@ def test_the_replica_of_another_primary_is_not_read(servers: Servers) -> None:
         for _ in range(3):
             assert titles(wrong.ask(servers.reader, ORDERS))
             until(lambda: outages(wrong))
+
+    assert outages(wrong) == ["Reads go to the primary: the replica is none of this primary's."]
+
+
+def test_another_database_of_the_same_replica_is_not_read(servers: Servers) -> None:
+    wrong = servers.site.host("other database", REPLICA_URL=servers.replica._url(APPLICATION, "postgres"))
+    with wrong.process:
+        assert titles(wrong.ask(servers.reader, ORDERS))
+        until(lambda: outages(wrong))
 
     assert outages(wrong) == ["Reads go to the primary: the replica is none of this primary's."]
 

@@ -24,7 +24,7 @@ SERVICES: Final = [unit for unit in UNITS if unit.suffix == ".service"]
 def variables(text: str) -> dict[str, str]:
     """Return what systemd reads in an environment file."""
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    return {name: value.strip('"') for name, _, value in (line.partition("=") for line in lines)}
+    return {name: value.strip("'") for name, _, value in (line.partition("=") for line in lines)}
 
 
 def named(path: Path) -> str:
@@ -79,11 +79,13 @@ def test_an_example_of_an_environment_sets_what_is_read(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ENVIRONMENTS, ids=named)
-def test_a_shell_reads_in_an_example_what_systemd_does(file: Path) -> None:
-    told = ["sh", "-c", 'set -a; . "$1"; env -0', "sh", str(file)]
+def test_a_shell_reads_in_an_example_what_systemd_does(file: Path, tmp_path: Path) -> None:
+    told = ["sh", "-c", 'set -a; . "$1"; env -0', "sh", str(tmp_path / file.name)]
+    filled = tmp_path / file.name
+    filled.write_text(file.read_text().replace(":CHANGE-ME@", ':$1`id`\\"@'))
     shell = subprocess.run(told, env={}, capture_output=True, text=True, check=True)
     read = dict(line.split("=", 1) for line in shell.stdout.rstrip("\0").split("\0"))
-    given = variables(file.read_text())
+    given = variables(filled.read_text())
     assert {name: read.get(name) for name in given} == given
 
 

@@ -25,14 +25,15 @@ logger = logging.getLogger(__name__)
 REPLICA: Final = "replica"
 """Django's name of the database."""
 
-END: Final = """
-SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint, (SELECT system_identifier FROM pg_control_system())
+WHICH: Final = """
+(SELECT (system_identifier, oid)::text FROM pg_control_system(), pg_database WHERE datname = current_database())
 """
-REPLAYED: Final = """
-SELECT CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn() - '0/0'::pg_lsn, 0)::bigint END,
-    (SELECT system_identifier FROM pg_control_system())
+"""What a database and its copies on replicas have in common, and no other database of any installation has."""
+
+END: Final = f"SELECT (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint, {WHICH}"
+REPLAYED: Final = f"""
+SELECT CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn() - '0/0'::pg_lsn, 0)::bigint END, {WHICH}
 """
-"""A position, and what tells a primary and its replicas from all other installations of PostgreSQL."""
 
 LONGEST_PAUSE: Final = 1.0
 LOOKS: Final = 4

@@ -4,11 +4,14 @@
 import hashlib
 import json
 import os
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from time import time
 from typing import Any, Final
 
 import psycopg
@@ -20,10 +23,26 @@ from .contents import Contents, Session, contents_of, differences
 PREFIX: Final = "workgraph-"
 DUMP: Final = ".dump"
 TOLD: Final = ".json"
+DRAFT: Final = ".part"
+A_DAY: Final = 86_400
 
 
 class BackupError(Exception):
     """Tell why a backup can't be made, or what is wrong with one."""
+
+
+@contextmanager
+def stopping_in_order() -> Iterator[None]:
+    """Let what is told to stop (SIGTERM) clean up behind itself: half a backup or a copy to rehearse is nobody's."""
+
+    def stop(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def make(folder: Path) -> Path:
@@ -34,7 +53,7 @@ def make(folder: Path) -> Path:
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     final = folder / f"{PREFIX}{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}{DUMP}"
-    draft = final.with_suffix(".part")
+    draft = final.with_suffix(DRAFT)
     draft.touch(0o600)
     try:
         with session(_ours()) as reading:
@@ -62,7 +81,16 @@ def drop_old(folder: Path, keep: int) -> int:
     for backup in old:
         backup.unlink()
         backup.with_suffix(TOLD).unlink(missing_ok=True)
+    for left in _left_over(folder):
+        left.unlink(missing_ok=True)
     return len(old)
+
+
+def _left_over(folder: Path) -> list[Path]:
+    """Return what backups that were killed have left, once no other can be at work on it."""
+    drafts = folder.glob(f"{PREFIX}*{DRAFT}")
+    lone = (told for told in folder.glob(f"{PREFIX}*{TOLD}") if not told.with_suffix(DUMP).exists())
+    return [each for each in (*drafts, *lone) if time() - each.stat().st_mtime > A_DAY]
 
 
 def restore(backup: Path, database: str) -> None:
@@ -78,7 +106,7 @@ def restore(backup: Path, database: str) -> None:
             raise BackupError(f"The database {database} can't be made: {_line(error)}.") from error
         try:
             _fill(backup, database, contents)
-        except BackupError:
+        except BaseException:
             drop(database)
             raise
 
@@ -130,7 +158,10 @@ def session(target: str, **options: Any) -> Iterator[Session]:
     except psycopg.OperationalError as error:
         raise BackupError(f"PostgreSQL can't be reached: {_line(error)}.") from error
     with connected:
-        yield connected
+        try:
+            yield connected
+        except psycopg.Error as error:
+            raise BackupError(f"PostgreSQL has failed: {_line(error)}.") from error
 
 
 def _run(program: str, *arguments: str) -> None:

@@ -25,7 +25,8 @@ table by table and tenant by tenant. Needs pg_dump of the server's version or a 
         if keep is not None and keep < 1:
             raise CommandError(f"--keep is {keep}: choose 1 or more.")
         try:
-            made = archive.make(folder)
+            with archive.stopping_in_order():
+                made = archive.make(folder)
         except (archive.BackupError, OSError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(str(made))

@@ -30,9 +30,10 @@ code 1 if the backup is damaged or anything differs. The role needs CREATEDB."""
         database = into or f"{connection.settings_dict['NAME'][:40]}_rehearsal_{uuid4().hex[:12]}"
         try:
             chosen = _newest(backup)
-            archive.restore(chosen, database)
-            if into is None:
-                archive.drop(database)
+            with archive.stopping_in_order():
+                archive.restore(chosen, database)
+                if into is None:
+                    archive.drop(database)
         except archive.BackupError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{chosen} {'is in ' + database if into else 'can be restored'}: all tables are as they were")
