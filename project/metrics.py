@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseNotFound
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -44,9 +44,10 @@ def metrics(get_response: Handler) -> Handler:
     """Answer `/metrics` to who has METRICS_TOKEN, before anything looks at host, session or user; unset: no page."""
 
     def handle(request: HttpRequest) -> HttpResponse:
-        if request.path_info != PAGE or not settings.METRICS_TOKEN:
+        if request.path_info != PAGE:
             return get_response(request)
-        answer = _answer(request)
+        # Not by Django, which would do much for it: this path waits for no turn.
+        answer = _answer(request) if settings.METRICS_TOKEN else HttpResponseNotFound()
         answer["Cache-Control"] = "no-store"
         return answer
 
