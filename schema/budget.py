@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.throttle.limits import Bucket, Draw, Limit, LimitsUnavailableError, Standing, Taken, Window, settle, take
+from apps.throttle.metrics import HITS
 
 from .context import Context
 from .cost import LEAST, Line
@@ -161,6 +162,7 @@ def _refuse_debtor(client: str) -> None:
     until, standings = _debtors.get(client, (0.0, ()))
     wait = until - monotonic()
     if wait > 0 and settings.ENABLE_COST_LIMIT:
+        HITS.labels(TIME.name).inc()
         raise OverBudgetError(Charge(client, 0, standings), LEAST, _too_soon(TIME, LEAST, 0, wait))
 
 
