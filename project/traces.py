@@ -20,6 +20,15 @@ from .intake import PROBES, Application, Respond
 FAULT: Final = 500
 """From this status of HTTP on, something is wrong with us."""
 
+METHOD: Final = "http.request.method"
+TOLD: Final = {
+    METHOD: "REQUEST_METHOD",
+    "url.path": "PATH_INFO",
+    "url.scheme": "wsgi.url_scheme",
+    "server.address": "HTTP_HOST",
+}
+"""What is told of a request, and where it stands."""
+
 SERVICE: Final = "workgraph"
 PROPAGATOR: Final = TraceContextTextMapPropagator()
 
@@ -82,15 +91,9 @@ class Traces:
 
     def _request(self, environ: Mapping[str, Any]) -> AbstractContextManager[trace.Span]:
         headers = {name: environ.get(f"HTTP_{name.upper()}", "") for name in ("traceparent", "tracestate")}
-        method, path = str(environ.get("REQUEST_METHOD")), str(environ.get("PATH_INFO"))
-        told = {
-            "http.request.method": method,
-            "url.path": path,
-            "url.scheme": str(environ.get("wsgi.url_scheme")),
-            "server.address": str(environ.get("HTTP_HOST", "")),
-        }
+        told = {name: str(environ.get(key, ""))[: spans.MOST_NAME] for name, key in TOLD.items()}
         parent = PROPAGATOR.extract(headers)
-        return self._begun(method, context=parent, kind=SpanKind.SERVER, attributes=told)
+        return self._begun(told[METHOD], context=parent, kind=SpanKind.SERVER, attributes=told)
 
     def _begun(self, name: str, **options: Any) -> AbstractContextManager[trace.Span]:
         return self._tracer.start_as_current_span(

@@ -138,7 +138,7 @@ def answer_all(
     except OverBudgetError as error:
         error.charge.settle(0, busy.milliseconds)  # to find out what it costs has taken its time
         raise
-    if len(ready) == 1:
+    if len(ready) == 1 and spans.is_followed():
         spans.note(_title(ready[0]))
     kinds = (each.operation.operation for each in prepared if isinstance(each, Ready))
     with busy.measured(), source_of(paid.client, kinds) as source:
@@ -263,15 +263,16 @@ def _run(ready: Ready, paid: Charge, source: Source) -> Answer:
     with spans.span("operation"):
         answer = _outcome(ready, paid, source)
         answer.operation = ready.operation.name.value if ready.operation.name else None
-        spans.note(_title(ready), workgraph__requested=answer.requested, workgraph__actual=answer.actual)
+        if spans.is_followed():
+            spans.note(_title(ready), workgraph__requested=answer.requested, workgraph__actual=answer.actual)
     if watch.is_slow:
         watch.tell(ready, answer)
     return answer
 
 
 def _title(ready: Ready) -> str:
-    name = ready.operation.name
-    return f"{ready.operation.operation.value} {name.value}" if name else ready.operation.operation.value
+    name = f" {ready.operation.name.value}" if ready.operation.name else ""
+    return f"{ready.operation.operation.value}{name}"[: spans.MOST_NAME]
 
 
 def _outcome(ready: Ready, paid: Charge, source: Source) -> Answer:

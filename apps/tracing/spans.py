@@ -12,6 +12,9 @@ Value = str | int | float | bool
 MOST_TEXT: Final = 4_000
 """So many characters of a statement's text are told."""
 
+MOST_NAME: Final = 200
+"""So many characters of a name or an address that a client chose."""
+
 NOTHING: Final = nullcontext()
 
 
@@ -31,6 +34,11 @@ _told: list[Tracer] = []
 def use(tracer: Tracer | None) -> None:
     """Tell this tracer from now on; None tells nobody."""
     _told[:] = [tracer] if tracer else []
+
+
+def is_followed() -> bool:
+    """Tell whether anybody is told: what is only said to them need not be put together otherwise."""
+    return bool(_told)
 
 
 def span(name: str, **attributes: Value) -> AbstractContextManager[object]:
