@@ -34,11 +34,6 @@ BODY: Final = {"action": "APPROVE", "items": [ITEM]}
 
 
 @pytest.fixture
-def boss(demo: Tenant) -> User:
-    return factories.user(demo, Role.SUPERVISOR)
-
-
-@pytest.fixture
 def script(boss: User) -> Script:
     return Script(boss)
 
@@ -89,7 +84,10 @@ INVALID: Final[dict[str, tuple[Any, list[str]]]] = {
     "an unknown way with errors": ({**BODY, "onError": "IGNORE"}, ["#/onError"]),
     "no way with errors": ({**BODY, "onError": None}, ["#/onError"]),
     "a dry run of text": ({**BODY, "dryRun": "yes"}, ["#/dryRun"]),
-    "an unknown member": ({**BODY, "a/b~c": 1, "on_error": "SKIP_FAILED"}, ["#/a~1b~0c", "#/onError"]),
+    "an unknown member": (
+        {**BODY, "a/b~c": 1, "on_error": 1, "d.e": 2, "idempotency_key": "k", "items": [{**ITEM, "a.b": 3}]},
+        ["#/items/0/a.b", "#/a~1b~0c", "#/on_error", "#/d.e", "#/idempotency_key"],
+    ),
     "all wrong at once": ({"action": 1, "items": 2, "dryRun": 3}, ["#/action", "#/items", "#/dryRun"]),
 }
 

@@ -163,5 +163,12 @@ def switched_off() -> ProblemResponse:
 def _placed(problem: Problem) -> Json:
     if problem.path == "idempotency_key":
         return {"detail": problem.message, "header": KEY_HEADER}
-    places = [to_camel_case(each).replace("~", "~0").replace("/", "~1") for each in problem.path.split(".")]
-    return {"detail": problem.message, "pointer": "".join(["#", *(f"/{place}" for place in places if place)])}
+    if problem.path.startswith("#"):
+        return {"detail": problem.message, "pointer": problem.path}
+    return {"detail": problem.message, "pointer": pointer(*map(to_camel_case, problem.path.split(".")))}
+
+
+def pointer(*places: str) -> str:
+    """Return the JSON Pointer (RFC 6901) of a place in the body, as the fragment of a URI."""
+    escaped = (place.replace("~", "~0").replace("/", "~1") for place in places if place)
+    return "".join(["#", *(f"/{place}" for place in escaped)])

@@ -15,7 +15,7 @@ from schema.http.reading import parsed
 from schema.inputs import VersionedId, bulk_input, carried_fields
 from schema.lifecycle import action_enum
 
-from .problems import KEY_HEADER, MAX_TOLD
+from .problems import KEY_HEADER, MAX_TOLD, pointer
 from .resources import Model
 
 MAX_INT: Final = 2**31 - 1
@@ -78,7 +78,9 @@ def _member(members: Mapping[str, Member], name: str, given: Mapping[str, Any], 
     where = f"{place}.{name}".removeprefix(".")
     member = members.get(name)
     if member is None:
-        raise ValidationFailedError.of(where, f"There is no such member here; there are {_names(members)}.")
+        # Named as the client did: made a name of ours, it could be that of a member that is there.
+        unknown = pointer(*place.split("."), name)
+        raise ValidationFailedError.of(unknown, f"There is no such member here; there are {_names(members)}.")
     if name in given:
         return {_attribute(name): member.read(given[name], where)}
     if member.is_required:
