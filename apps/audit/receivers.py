@@ -59,7 +59,7 @@ def record_changes(changed: ChangeSet, **_: Any) -> None:
 
 def know_before(sender: Any, instance: Any, **_: Any) -> None:
     """Let a row that was read in part know what the columns were that it sets besides."""
-    if _is_recorded(sender):
+    if issubclass(sender, Versioned):  # the index of the search asks for it too, also while nothing is recorded
         instance.read_before()
 
 
