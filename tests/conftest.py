@@ -97,6 +97,11 @@ def technician(demo: Tenant) -> User:
 
 
 @pytest.fixture
+def boss(demo: Tenant) -> User:
+    return factories.user(demo, Role.SUPERVISOR)
+
+
+@pytest.fixture
 def ask(client: Client) -> Ask:
     """Return a function that sends a document over HTTP as a user and returns the parsed answer."""
 

@@ -33,11 +33,6 @@ DEGREE = 111_195.1
 
 
 @pytest.fixture
-def boss(demo: Tenant) -> User:
-    return factories.user(demo, Role.SUPERVISOR)
-
-
-@pytest.fixture
 def record(demo: Tenant, technician: User) -> AttendanceRecord:
     return factories.attendance_record(demo, person=technician, note="Early")
 

@@ -56,11 +56,6 @@ EACH: Final = pytest.mark.parametrize("model", WAYS)
 
 
 @pytest.fixture
-def boss(demo: Tenant) -> User:
-    return factories.user(demo, Role.SUPERVISOR)
-
-
-@pytest.fixture
 def make(demo: Tenant, technician: User) -> Callable[..., Any]:
     """Return a function that makes a row in a state."""
 

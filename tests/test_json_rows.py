@@ -28,8 +28,6 @@ DEEP: Final = "{ workOrders { edges { node { title tasks { totalCount edges { no
 TITLES: Final = ['"', "\\", "\\u0041 %b %s {0}", "\x01\t\n\x1f\x7f", "\u2028\u00e9\U0001f527", "</script>", "'"]
 MOMENTS: Final = st.datetimes(timezones=st.just(UTC))
 
-compiled_always = pytest.mark.usefixtures("compiled_at_once")
-
 
 @pytest.fixture
 def viewer(demo: Tenant) -> User:
@@ -48,7 +46,6 @@ def answered(actor: User, document: str) -> Answer:
 
 
 @pytest.mark.django_db
-@compiled_always
 def test_rows_in_which_all_lies_are_json_already_and_the_same_as_the_executors(
     viewer: User, settings: Settings
 ) -> None:
@@ -62,7 +59,6 @@ def test_rows_in_which_all_lies_are_json_already_and_the_same_as_the_executors(
 
 
 @pytest.mark.django_db
-@compiled_always
 def test_a_page_below_rows_is_json_and_the_rows_above_it_are_not(viewer: User, settings: Settings) -> None:
     answer = answered(viewer, DEEP)
     assert answer.data is not None
@@ -76,7 +72,6 @@ def test_a_page_below_rows_is_json_and_the_rows_above_it_are_not(viewer: User, s
 
 
 @pytest.mark.django_db
-@compiled_always
 @pytest.mark.parametrize("selected", ["", "cursor", "node { title @skip(if: true) }", "node @skip(if: true) { title }"])
 def test_little_may_be_selected_of_rows(viewer: User, settings: Settings, selected: str) -> None:
     document = f"{{ workOrders {{ edges {{ __typename {selected} }} }} }}"
@@ -86,7 +81,6 @@ def test_little_may_be_selected_of_rows(viewer: User, settings: Settings, select
 
 
 @pytest.mark.django_db
-@compiled_always
 def test_an_empty_page_is_an_empty_list(demo: Tenant) -> None:
     answer = answered(factories.user(demo, Role.VIEWER), FLAT)
     assert orjson.loads(json_of(answer.data)) == {"workOrders": {"a": [], "pageInfo": {"endCursor": None}}}

@@ -46,11 +46,6 @@ Commits = DjangoCaptureOnCommitCallbacks
 
 
 @pytest.fixture
-def boss(demo: Tenant) -> User:
-    return factories.user(demo, Role.SUPERVISOR)
-
-
-@pytest.fixture
 def commits(django_capture_on_commit_callbacks: Commits) -> Callable[[], Any]:
     """Return what does, at its end, what is to be done after the commit."""
     return lambda: django_capture_on_commit_callbacks(execute=True)

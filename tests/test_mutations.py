@@ -84,11 +84,6 @@ def admin(demo: Tenant) -> User:
     return factories.user(demo, Role.ADMIN)
 
 
-@pytest.fixture
-def boss(demo: Tenant) -> User:
-    return factories.user(demo, Role.SUPERVISOR)
-
-
 def create(actor: User, kind: Kind, **given: Any) -> dict[str, Any]:
     return mutate(actor, f"create{kind.__name__}", **given)
 

@@ -17,7 +17,7 @@ import pytest
 
 from apps.accounts.tokens import digest
 from project.cluster.hosts import Host, Site
-from project.cluster.postgres import Primary, Replica
+from project.cluster.postgres import Primary, Replica, replicated
 from project.cluster.processes import Process
 from project.embedded.postgres import APPLICATION, Postgres
 from tests.buckets import Valkey, until
@@ -79,13 +79,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder = Postgres.settle().data.with_name(f"test-{uuid4().hex[:8]}")
     folder.mkdir(mode=0o711)
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder)
-        primary = Primary.inside(folder / "a")
-        replica = Replica.of(primary, folder / "b")
-        for each in (primary, replica):
-            stack.callback(shutil.rmtree, each.sockets)
-        stack.enter_context(primary.process())
-        process = stack.enter_context(replica.process())
+        primary, replica, process = stack.enter_context(replicated(folder))
         valkey = stack.enter_context(Valkey(tmp_path_factory.mktemp("valkey")))
         site = Site.of(tmp_path_factory.mktemp("hosts"), database=primary.url, replica=replica.url, redis=valkey.url)
         site.manage("migrate", "--verbosity", "0")

@@ -31,11 +31,6 @@ EACH: Final = pytest.mark.parametrize("model", WAYS)
 
 
 @pytest.fixture
-def boss(demo: Tenant) -> User:
-    return factories.user(demo, Role.SUPERVISOR)
-
-
-@pytest.fixture
 def script(boss: User) -> Script:
     return Script(boss)
 

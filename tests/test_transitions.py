@@ -155,11 +155,6 @@ def went_through(row: Any, way: Row, effects: dict[str, Any], me: User, comment:
 
 
 @pytest.fixture
-def boss(demo: Tenant) -> User:
-    return factories.user(demo, Role.SUPERVISOR)
-
-
-@pytest.fixture
 def admin(demo: Tenant) -> User:
     return factories.user(demo, Role.ADMIN)
 

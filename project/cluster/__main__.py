@@ -6,7 +6,6 @@ With `--stay` they go on, for you to try, until Ctrl-C.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from project.cluster.checks import CHECKS, BrokenError, Installation
 from project.cluster.hosts import DEMO_PASSWORD, Site
-from project.cluster.postgres import Primary, Replica
+from project.cluster.postgres import replicated
 from project.cluster.processes import NotStartedError
 from project.cluster.valkey import Cluster
 from project.embedded import EmbeddedError
@@ -35,13 +34,7 @@ def installed() -> Iterator[Installation]:
     settled = Postgres.settle()
     folder = own_folder(settled.data.with_name(f"cluster-{os.getpid()}"), 0o711, settled.account)
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder)
-        primary = Primary.inside(folder / "a")
-        replica = Replica.of(primary, folder / "b")
-        for each in (primary, replica):
-            stack.callback(shutil.rmtree, each.sockets)
-        stack.enter_context(primary.process())
-        replica_process = stack.enter_context(replica.process())
+        primary, replica, replica_process = stack.enter_context(replicated(folder))
         redis = stack.enter_context(Cluster(folder / "redis"))
         site = Site.of(_logs(), database=primary.url, replica=replica.url, redis=redis.url, **SETTINGS)
         site.manage("migrate", "--verbosity", "0")

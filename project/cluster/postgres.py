@@ -3,10 +3,11 @@
 # ruff: noqa: S603 - the commands are our own; nothing from outside reaches them
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -59,6 +60,20 @@ class Primary(Postgres):
     def session(self) -> psycopg.Connection:
         """Connect as the administrator, to the application's database."""
         return psycopg.connect(self._url(ADMINISTRATOR, "workgraph"), autocommit=True)
+
+
+@contextmanager
+def replicated(folder: Path) -> Iterator[tuple[Primary, Replica, Process]]:
+    """Run a primary and its replica in a folder, which goes in the end; yield them, and the process of the replica."""
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder)
+        primary = Primary.inside(folder / "a")
+        replica = Replica.of(primary, folder / "b")
+        for each in (primary, replica):
+            stack.callback(shutil.rmtree, each.sockets)
+        stack.enter_context(primary.process())
+        process = stack.enter_context(replica.process())
+        yield primary, replica, process
 
 
 @dataclass(frozen=True)
