@@ -23,6 +23,7 @@ from schema.reads.render import Executor
 from schema.running import Running
 from tests import factories
 from tests.buckets import closed_port, fresh_server
+from tests.counts import moves
 
 GRAPHQL: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
@@ -265,8 +266,10 @@ def test_time_is_owed_and_who_owes_waits(
     assert 45 < error["extensions"]["retryAfter"] <= 50
     seconds = second.headers["Retry-After"]
     assert error["message"] == f"Your requests have kept us busy for more than 1 s. Try again in {seconds} s."
-    third = send(technician, CREATE)
+    with moves("rate_limit_hits_total") as hits:
+        third = send(technician, CREATE)
     assert (third.status_code, third.json()["errors"][0]["message"]) == (429, error["message"]), "and is not read"
+    assert hits == {"rate_limit_hits_total time": 1}
     assert sorted(third.json()["extensions"]["cost"]) == sorted(second.json()["extensions"]["cost"])
     assert third.headers["RateLimit-Policy"] == second.headers["RateLimit-Policy"]
     assert WorkOrder.unscoped.count() == 1

@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyroaring import BitMap
+from pytest_django import Settings
 
 from apps.accounts.models import Tenant, User
 from apps.accounts.roles import Role
@@ -284,6 +285,16 @@ def test_a_row_that_was_read_in_part_is_indexed_whole(demo: Tenant) -> None:
     row.title = "wombat"
     row.save()
     holds(demo, row, "wombat echidna", no_longer="quokka")
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_text_that_was_emptied_unread_is_found_no_longer(demo: Tenant, settings: Settings, recorded: bool) -> None:
+    settings.ENABLE_AUDIT_SIGNALS = recorded
+    factories.work_order(demo, title="aardvark", description="echidna")
+    row = WorkOrder.unscoped.only("title", "version").get()
+    row.description = ""
+    row.save(update_fields=["description"])
+    holds(demo, row, "aardvark", no_longer="echidna")
 
 
 def test_a_copy_of_a_row_is_found_beside_it(demo: Tenant) -> None:

@@ -164,6 +164,15 @@ def test_the_operations_of_a_batch_have_their_own_spans(send: Send, finished: In
     assert [span.name for span in parts if "workgraph.plan" in told(span)] == ["query One", "query"]
 
 
+def test_what_a_client_chooses_is_cut(send: Send, finished: InMemorySpanExporter) -> None:
+    send({"query": f"query {'Q' * 1000} {{ __typename }}"})
+    assert len(named(finished, f"query {'Q' * 194}")) == 2  # the request, and its operation
+    finished.clear()
+    send({}, PATH_INFO=f"/{'p' * 1000}", REQUEST_METHOD="M" * 1000)
+    (request,) = named(finished, "M" * 200)
+    assert told(request)["url.path"] == f"/{'p' * 199}"
+
+
 def test_a_statement_that_fails_says_so_and_not_with_which_values(finished: InMemorySpanExporter, send: Send) -> None:
     tracer: Any = spans._told[0]
     with tracer._request({}), pytest.raises(ValueError, match="secret"), spans.span("part"):
