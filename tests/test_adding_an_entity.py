@@ -15,6 +15,8 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+from project.backups import archive
+
 ROOT: Final = Path(__file__).parent.parent
 PAGE: Final = ROOT / "docs" / "adding-an-entity.md"
 RUFF: Final = Path(sys.prefix) / "bin" / "ruff"
@@ -85,9 +87,8 @@ def database(db: None) -> Iterator[str]:
         cursor.execute(f"CREATE DATABASE {name}")
     who = f"{quote(at['USER'])}:{quote(at['PASSWORD'], safe='')}"
     yield f"postgresql://{who}@{quote(at['HOST'], safe='')}:{at['PORT']}/{name}"
-    with connection._nodb_cursor() as cursor:
-        for each in (name, f"test_{name}"):
-            cursor.execute(f"DROP DATABASE IF EXISTS {each} WITH (FORCE)")
+    for each in (name, f"test_{name}"):
+        archive.drop(each)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from io import StringIO
@@ -20,7 +21,7 @@ from apps.accounts.models import Tenant
 from apps.audit.models import AuditEntry
 from project.backups import archive
 from project.backups.contents import contents_of
-from project.embedded.postgres import Postgres
+from project.embedded.postgres import ADMINISTRATOR, Postgres
 from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -132,6 +133,22 @@ def test_nothing_is_restored_over_a_database_that_is_there(folder: Path, rows: l
     with pytest.raises(CommandError, match=f"The database {ours} can't be made: database .* already exists"):
         restore(backup(folder), into=ours)
     assert Tenant.unscoped.count() == 2
+
+
+def test_a_copy_is_dropped_though_we_and_postgresql_are_still_at_work_on_it(
+    folder: Path, rows: list[Any], new_database: str
+) -> None:
+    restore(backup(folder), into=new_database)
+    ours = psycopg.connect(conninfo.make_conninfo(archive._ours(), dbname=new_database))
+    # As autovacuum: nobody we may cut off, and soon away.
+    theirs = psycopg.connect(Postgres.settle()._url(ADMINISTRATOR, new_database))
+    away = threading.Timer(1, theirs.close)
+    away.start()
+    archive.drop(new_database)
+    away.join()
+    assert new_database not in databases()
+    with ours, pytest.raises(psycopg.errors.AdminShutdown):
+        ours.execute("SELECT 1")
 
 
 @pytest.mark.parametrize("place", [0.02, 0.5, 0.98])
