@@ -19,7 +19,8 @@ from .compiler.plans import attempts
 from .context import Context
 from .errors import published
 from .introspection import INTROSPECTION
-from .operation import Answer, Asked, Ready, executor_of, prepare
+from .operation import executor_of
+from .preparing import Answer, Asked, Ready, prepare
 from .reads.lists import node_type_of
 from .reads.plan import TYPENAME, Selections
 from .statements import Sent, gathered

@@ -12,7 +12,7 @@ from prometheus_client import Histogram
 
 from .documents.trusted import registered
 from .errors import INTERNAL
-from .operation import Answer
+from .preparing import Answer
 
 BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 SECONDS: Final = Histogram(

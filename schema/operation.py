@@ -1,122 +1,33 @@
-"""The way of an operation: found, read, priced, paid, run, and what it did not spend given back.
+"""The way of an operation: prepared, paid, run, and what it did not spend given back.
 
 A request may carry several. They are priced together and drawn at once, before any of them runs.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
-from threading import Lock
-from typing import Any, Final, NamedTuple, TypeGuard
+from typing import Any, Final, TypeGuard
 
 from django.conf import settings
-from graphql import GraphQLError, OperationDefinitionNode, OperationType
 from graphql.execution import ExecutionResult, default_field_resolver, default_type_resolver
-from graphql.execution.values import VariableValues, get_variable_values
 
 from apps.accounts.models import User
 from apps.tracing import spans
 
-from .budget import Charge, OverBudgetError, charge, check_price
+from .budget import Charge, OverBudgetError, charge
 from .busy import Busy
 from .compiler.plans import answered
 from .context import Context
-from .cost import LEAST, Line, Price, price
-from .documents.document import Document, RefusedDocument
-from .documents.finding import find
 from .documents.persisted import keep
-from .errors import (
-    ForbiddenError,
-    InvalidError,
-    MethodError,
-    QueryTooComplexError,
-    RequestError,
-    internal,
-    published,
-)
-from .mutations import BULK
+from .errors import RequestError, internal, published
+from .preparing import Answer, Asked, Ready, prepare
 from .reads.render import Executor
-from .root import schema
 from .slow import Watch
 from .sources import Source, source_of
 
 SEARCH: Final = "search"
-MAX_VARIABLE_ERRORS: Final = 50
-"""So many errors of variables are told."""
-
-NO_BULK: Final = (
-    "Bulk mutations are turned off on this server, so nothing of this operation has run. "
-    "Send a mutation `transition...` for each entity."
-)
-NO_OPERATION: Final = "Must provide an operation."
 logger = logging.getLogger(__name__)
-_prices: Final = Lock()
-
-
-class Asked(NamedTuple):
-    """An operation as a client asked for it."""
-
-    query: str | None = None
-    document_name: str | None = None
-    """The document's id, or its hash."""
-    operation_name: str | None = None
-    variables: Mapping[str, Any] | None = None
-    extensions: Mapping[str, Any] | None = None
-
-    @property
-    def explains(self) -> bool:
-        """Whether the client wants to know the price, and nothing else."""
-        return (self.extensions or {}).get("cost") == "explain"
-
-
-@dataclass(slots=True)
-class Answer:
-    """What became of an operation: data when it ran, errors, and what it cost."""
-
-    status: int = HTTPStatus.OK
-    errors: Sequence[GraphQLError] = ()
-    ran: bool = False
-    data: dict[str, Any] | None = None
-    requested: int = LEAST
-    actual: int = LEAST
-    breakdown: Sequence[Line] | None = None
-    malformed: bool = False
-    """It was no request at all, to which the draft has other statuses."""
-    operation: str | None = None
-    """Its name, as far as one is known."""
-
-    def body(self, paid: Charge) -> dict[str, Any]:
-        """Return the response, as GraphQL has it."""
-        body: dict[str, Any] = {"data": self.data} if self.ran else {}
-        if self.errors:
-            body["errors"] = [error.formatted for error in self.errors]
-        cost = paid.told(self.requested, self.actual, self.breakdown)
-        if cost is not None:
-            body["extensions"] = {"cost": cost}
-        return body
-
-
-class InvalidOperationError(Exception):
-    """Raised when there is no such operation, or its variables don't fit it."""
-
-    def __init__(self, errors: list[GraphQLError]) -> None:
-        """Remember what is wrong."""
-        super().__init__(errors)
-        self.errors = errors
-
-
-@dataclass(slots=True)
-class Ready:
-    """An operation that can run."""
-
-    asked: Asked
-    document: Document
-    operation: OperationDefinitionNode
-    variables: VariableValues
-    context: Context
-    price: Price
 
 
 def answer_all(
@@ -156,106 +67,6 @@ def _named(prepared: Ready | Answer, asked: Asked | RequestError) -> Ready | Ans
 
 def _drawn(prepared: Ready | Answer) -> int:
     return prepared.price.total if isinstance(prepared, Ready) else prepared.actual
-
-
-def prepare(context: Context, asked: Asked | RequestError, *, reading: bool) -> Ready | Answer:
-    """Read and price an operation; return what can run, or what is told instead."""
-    if isinstance(asked, RequestError):
-        return Answer(asked.status, [asked], malformed=True)
-    try:
-        document = find(schema._schema, asked.query, asked.document_name)
-        if isinstance(document, RefusedDocument):
-            return Answer(document.status, [published(error) for error in document.errors])
-        operation, variables = _chosen(document, asked)
-        if reading and operation.operation is not OperationType.QUERY:
-            raise MethodError("Send a mutation by POST.")
-        found = _price(document, operation, variables)
-    except InvalidOperationError as refused:
-        return Answer(InvalidError.status, [published(error) for error in refused.errors])
-    except RequestError as error:
-        return Answer(error.status, [error])
-    except RecursionError:
-        deep = QueryTooComplexError("The operation is nested too deep.")
-        return Answer(deep.status, [deep])
-    # Each operation has a context of its own, for each has a price.
-    return _judged(Ready(asked, document, operation, variables, replace(context), found))
-
-
-def _chosen(document: Document, asked: Asked) -> tuple[OperationDefinitionNode, VariableValues]:
-    """Return the operation that is asked for, and its coerced variables. Raises InvalidOperationError."""
-    name = asked.operation_name or None
-    operation = document.operations.get(name)
-    if operation is None:
-        raise InvalidOperationError([GraphQLError(_unknown(document, name))])
-    variables = get_variable_values(
-        document.schema,
-        operation.variable_definitions or (),
-        asked.variables or {},  # type: ignore[arg-type]
-        max_errors=MAX_VARIABLE_ERRORS,
-        hide_suggestions=not settings.INTROSPECTION,
-    )
-    if isinstance(variables, list):
-        raise InvalidOperationError(variables)
-    return operation, variables
-
-
-def _unknown(document: Document, name: str | None) -> str:
-    if name is not None:
-        return f"Unknown operation named '{name}'."
-    return "Must provide operation name if query contains multiple operations." if document.operations else NO_OPERATION
-
-
-def executor_of(ready: Ready) -> Executor:
-    """Return what executes an operation field by field."""
-    document = ready.document
-    return Executor(
-        document.schema,
-        {name: each.definition for name, each in document.fragments.items()},
-        document.fragments,
-        None,
-        ready.context,
-        ready.operation,
-        ready.variables,
-        default_field_resolver,
-        default_type_resolver,
-        default_field_resolver,
-        is_awaitable=_never,
-        is_async_iterable=_never,
-        hide_suggestions=not settings.INTROSPECTION,
-    )
-
-
-def _never(_: object) -> TypeGuard[Any]:
-    return False  # all resolvers are synchronous
-
-
-def _price(document: Document, operation: OperationDefinitionNode, variables: VariableValues) -> Price:
-    key = operation.name and operation.name.value, *document.readings(variables.coerced)
-    with _prices:
-        found = document.prices.get(key)
-    if found is None:
-        try:
-            found = price(document.schema, operation, document.fragments, variables)
-        except GraphQLError as error:
-            # A directive was given null by a variable that has a default, which validation lets pass.
-            raise InvalidOperationError([error]) from error
-        with _prices:
-            document.prices[key] = found
-    return found
-
-
-def _judged(ready: Ready) -> Ready | Answer:
-    """Return an operation that may run, or what is told instead."""
-    total = ready.price.total
-    if ready.asked.explains:
-        return Answer(requested=total, actual=0, breakdown=ready.price.breakdown())
-    if not settings.ENABLE_BULK_OPERATIONS and any(name.startswith(BULK) for name in ready.price.names):
-        return Answer(ForbiddenError.status, [ForbiddenError(NO_BULK)], requested=total)
-    try:
-        check_price(total)
-    except QueryTooComplexError as error:
-        return Answer(error.status, [error], requested=total)
-    return ready
 
 
 def _run(ready: Ready, paid: Charge, source: Source) -> Answer:
@@ -300,3 +111,27 @@ def _result(ready: Ready) -> ExecutionResult:
     result = executor_of(ready).execute_operation()
     assert isinstance(result, ExecutionResult)
     return result
+
+
+def executor_of(ready: Ready) -> Executor:
+    """Return what executes an operation field by field."""
+    document = ready.document
+    return Executor(
+        document.schema,
+        {name: each.definition for name, each in document.fragments.items()},
+        document.fragments,
+        None,
+        ready.context,
+        ready.operation,
+        ready.variables,
+        default_field_resolver,
+        default_type_resolver,
+        default_field_resolver,
+        is_awaitable=_never,
+        is_async_iterable=_never,
+        hide_suggestions=not settings.INTROSPECTION,
+    )
+
+
+def _never(_: object) -> TypeGuard[Any]:
+    return False  # all resolvers are synchronous

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from django.conf import settings
 
 if TYPE_CHECKING:
-    from .operation import Answer, Ready
+    from .preparing import Answer, Ready
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ from apps.accounts.tenancy import tenant_scope
 from schema.budget import OverBudgetError
 from schema.busy import Busy
 from schema.json_text import json_of
-from schema.operation import Answer, Asked, answer_all
+from schema.operation import answer_all
+from schema.preparing import Answer, Asked
 from schema.root import schema
 
 Data = dict[str, Any]

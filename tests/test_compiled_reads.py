@@ -30,7 +30,8 @@ from apps.accounts.tenancy import tenant_scope
 from schema.busy import Busy
 from schema.compiler.metrics import COMPILED, FAILED, READS
 from schema.json_text import json_of
-from schema.operation import Answer, Asked, answer_all
+from schema.operation import answer_all
+from schema.preparing import Answer, Asked
 from tests.random_inputs import some_orders
 from tests.random_operations import Manner, Operation, make
 from tests.read_stage import ROOT_LISTS, Stage, stage

@@ -13,7 +13,8 @@ from apps.accounts.tenancy import tenant_scope
 from schema.busy import Busy
 from schema.documents import document
 from schema.documents.document import CACHE_CHARACTERS, LEAST_CHARACTERS, MAX_ERRORS, MAX_PRICES, SIZING, Document, read
-from schema.operation import Asked, answer_all
+from schema.operation import answer_all
+from schema.preparing import Asked
 from schema.weights import weight_of
 from tests.graphql import OBJECTS, execute, refusal
 from tests.test_cost import GRAPHQL, NODES, VARIABLE
@@ -160,7 +161,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
         monkeypatch.setattr(path, counting)
 
-    for path in ("schema.documents.document.parse", "schema.documents.document.validate", "schema.operation.price"):
+    for path in ("schema.documents.document.parse", "schema.documents.document.validate", "schema.preparing.price"):
         count(path)
     return counted
 

@@ -19,7 +19,8 @@ from schema.busy import Busy
 from schema.compiler import memo
 from schema.compiler.memo import Memo, ticks_of, time_of, times
 from schema.json_text import JsonList, json_of
-from schema.operation import Answer, Asked, answer_all
+from schema.operation import answer_all
+from schema.preparing import Answer, Asked
 from tests import factories
 
 FIELDS: Final = "cursor node { __typename id number title status version dueAt asset { code site { name } } }"

@@ -18,7 +18,8 @@ from apps.accounts.origin import AuditSource, Origin, origin_scope
 from apps.accounts.roles import Role
 from apps.accounts.tenancy import tenant_scope
 from schema.busy import Busy
-from schema.operation import Asked, answer_all
+from schema.operation import answer_all
+from schema.preparing import Asked
 from tests import factories
 from tests.graphql import data
 

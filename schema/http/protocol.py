@@ -15,7 +15,8 @@ from schema.busy import Busy
 from schema.errors import BadRequestError, RateLimitedError, RequestError, UnauthenticatedError, internal
 from schema.json_text import json_of
 from schema.metrics import Timing
-from schema.operation import Answer, Asked, answer_all
+from schema.operation import answer_all
+from schema.preparing import Answer, Asked
 
 from .media import GRAPHQL, JSON
 

@@ -10,7 +10,7 @@ from django.utils.http import parse_header_parameters
 
 from schema.documents.persisted import hash_sent
 from schema.errors import BadRequestError, QueryTooComplexError
-from schema.operation import Asked
+from schema.preparing import Asked
 
 from .media import JSON
 

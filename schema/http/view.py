@@ -13,7 +13,7 @@ from django.urls import reverse
 from schema.context import UNAUTHENTICATED, actor_of
 from schema.errors import BadRequestError, ForbiddenError, MethodError, UnauthenticatedError
 from schema.graphiql import graphiql_response
-from schema.operation import Asked
+from schema.preparing import Asked
 
 from .media import GRAPHQL, JSON, answer_type, wants_page
 from .protocol import ALLOWED, Reply, operations, refusal, told

@@ -15,7 +15,7 @@ from apps.accounts.tenancy import all_tenants
 from schema.compiler.errors import DATABASE, DEEP, GONE, INPUT, INTROSPECTION, MUTATION, RESOLVER
 from schema.compiler.metrics import FAILED
 from schema.explaining import OFF, Explanation, Reason, RefusedOperationError, explain
-from schema.operation import Asked
+from schema.preparing import Asked
 
 STANDARD_INPUT: Final = "-"
 WHY: Final = {
