@@ -15,6 +15,7 @@ PRODUCTION = {
     "SECRET_KEY": "kA3!" + "8sPq0ZtXv7LmYw2E" * 4,
     "ALLOWED_HOSTS": "workgraph.example",
 }
+READ = {"DJANGO_SETTINGS_MODULE": "project.settings"}
 SHOW = "from django.conf import settings as s; print({expression})"
 
 
@@ -31,7 +32,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 def value(expression: str, **environment: str) -> str:
-    shown = manage("shell", "--no-imports", "-c", SHOW.format(expression=expression), **PRODUCTION | environment)
+    shown = run("-c", SHOW.format(expression=expression), **READ | PRODUCTION | environment)
     assert shown.returncode == 0, shown.stderr
     return shown.stdout.strip()
 
