@@ -19,6 +19,7 @@ from apps.accounts.prepared import prepared
 from apps.accounts.records import Versioned, differences
 from apps.lifecycle.actors import Actor, SystemActor
 from apps.lifecycle.signals import CREATE, DELETE, UPDATE, Change, ChangeSet, entities_changed
+from apps.lifecycle.tries import tell_at_last
 
 from .log import write_log
 from .metrics import FAILURES, WRITES
@@ -100,7 +101,7 @@ def record(
         shared = (tenant, at, *who, scrub(comment), origin.correlation_id, operation_id, origin.source.value)
         prepared(INSERT, [*shared, orjson.dumps(entries).decode()])
     except Exception:
-        FAILURES.inc(len(changes))
+        tell_at_last(lambda: FAILURES.inc(len(changes)))
         raise
     transaction.on_commit(lambda: WRITES.inc(len(entries)), robust=True)
     transaction.on_commit(partial(write_log, shared, entries))

@@ -9,9 +9,8 @@ from typing import Any, Final, TypeVar
 
 import orjson
 from concurrency.exceptions import RecordModifiedError
-from django.db import OperationalError, transaction
+from django.db import transaction
 from django.utils import timezone
-from psycopg.errors import DeadlockDetected
 
 from apps.accounts.models import User
 from apps.accounts.prepared import prepared
@@ -21,12 +20,10 @@ from .errors import RefusedError, ValidationFailedError, VersionConflictError
 from .models import Entity, IdempotencyKey
 from .outcomes import Outcome, restore, store
 from .transitions import Report
+from .tries import until_done
 
 KEPT: Final = timedelta(hours=24)
 """How long a key is remembered."""
-
-TRIES: Final = 3
-"""How often work is tried that ends in a deadlock: an import, say, and an edit that wait for each other."""
 
 MAX_LENGTH: Final = 200
 CLAIM: Final = """
@@ -71,13 +68,7 @@ def once(request: Request, *, actor: User, work: Callable[[], Outcome], answer: 
     time take turns. Work that PostgreSQL ends for a deadlock is undone and tried again. Raises ValidationFailedError
     for a key that came with other input before, and what the work refuses.
     """
-    for _ in range(TRIES - 1):
-        try:
-            return _try(request, actor, work, answer)
-        except OperationalError as error:
-            if not isinstance(error.__cause__, DeadlockDetected):
-                raise
-    return _try(request, actor, work, answer)
+    return until_done(lambda: _try(request, actor, work, answer))
 
 
 def _try(request: Request, actor: User, work: Callable[[], Outcome], answer: Callable[[Done], R]) -> R:

@@ -15,6 +15,7 @@ from django.dispatch import Signal
 from apps.accounts.records import FieldChange, Versioned
 
 from .actors import Actor
+from .tries import tell_at_last
 
 CREATE: Final = "CREATE"
 UPDATE: Final = "UPDATE"
@@ -57,7 +58,8 @@ entities_changed: Final = Signal()
 write_attempted: Final = Signal()
 """Sent by the services with `attempt: Attempt` when a bulk or a failed attempt has ended; the sender is the model.
 
-What was done may still be rolled back then, and is not told by this; a dry run is no attempt.
+What was done may still be rolled back then, and is not told by this; a dry run is no attempt, and neither is one that
+ended in a deadlock and is made again.
 """
 
 
@@ -72,4 +74,5 @@ def attempting(model: type[Any], action: str, *, is_bulk: bool = False) -> Itera
         raise
     finally:
         if failures or is_bulk:
-            write_attempted.send(sender=model, attempt=Attempt(action, failures, is_bulk))
+            attempt = Attempt(action, failures, is_bulk)
+            tell_at_last(lambda: write_attempted.send(sender=model, attempt=attempt))
