@@ -18,8 +18,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from apps.accounts.middleware import bearer
-from apps.throttle.metrics import HITS
-from schema.budget import POINTS, SEARCHES, TIME
+from apps.throttle.metrics import HITS, REDIS_AWAY
+from schema.budget import AT_ONCE, POINTS, SEARCHES, TIME
 from schema.compiler.plans import plans_kept
 from schema.documents.persisted import REGISTRATIONS
 
@@ -34,6 +34,7 @@ READING: Final = ("GET", "HEAD")
 LIMITS: Final = (
     *(limit.name for limit in (POINTS, TIME, SEARCHES, REGISTRATIONS)),
     *("unauthenticated", "login-address", "login-account", "login-device"),
+    *(AT_ONCE, REDIS_AWAY),
 )
 gauges.plans = plans_kept
 for limit in LIMITS:  # what was not met yet is 0: a rate can't tell the first time from no time at all

@@ -31,6 +31,9 @@ POINTS: Final = Bucket("points", settings.COST_BUCKET, settings.COST_RESTORE_RAT
 TIME: Final = Bucket("time", settings.TIME_BUCKET * MILLISECONDS, settings.TIME_RESTORE_RATE * MILLISECONDS)
 """In milliseconds."""
 
+AT_ONCE: Final = "at-once"
+"""What refuses requests beside slow ones of the same person, in the metric of limits."""
+
 MAX_DEBTORS: Final = 10_000
 _debtors: Final[dict[str, tuple[float, Sequence[Standing]]]] = {}
 """Until when those wait who were found to owe time, by this process's clock, and how their limits stood then."""
@@ -150,6 +153,7 @@ class Admission:
         try:
             self._begun = _running.enter(self._client)
         except TooManyRunningError as error:
+            HITS.labels(AT_ONCE).inc()
             message = f"You have {_running.most} slow requests running here; wait until one of them is done."
             raise OverBudgetError(Charge(self._client, 0, ()), LEAST, RateLimitedError(message, SLOW)) from error
 

@@ -449,7 +449,9 @@ def test_who_would_rather_refuse_than_not_know_refuses_while_redis_is_away(
 ) -> None:
     settings.LIMITS_FAIL_CLOSED = True
     for body in (CREATE, [{"query": CREATE}] * 2):
-        answer = send(technician, body)
+        with moves("rate_limit_hits_total") as moved:
+            answer = send(technician, body)
+        assert moved == {"rate_limit_hits_total redis-away": 1}
         one = answer.json()[0] if isinstance(body, list) else answer.json()
         assert (answer.status_code, answer.headers["Retry-After"], "RateLimit" in answer.headers) == (429, "2", False)
         assert one == {
@@ -527,7 +529,9 @@ def test_who_has_slow_requests_running_is_told_to_wait(
     limit = Running(1)
     monkeypatch.setattr(budget, "_running", limit)
     begun = limit.enter(budget.client_of(technician))
-    answer = send(technician, CREATE)
+    with moves("rate_limit_hits_total") as moved:
+        answer = send(technician, CREATE)
+    assert moved == {"rate_limit_hits_total at-once": 1}
     limit.leave(budget.client_of(technician), begun)
     (error,) = answer.json()["errors"]
     assert (answer.status_code, error["extensions"]) == (429, {"code": "RATE_LIMITED", "retryAfter": 1.0})

@@ -20,6 +20,7 @@ from apps.throttle.server import Server
 from project.addresses import client_address
 from project.strangers import DEVICE_COOKIE, Purse, Strangers
 from tests import factories
+from tests.counts import moves
 from tests.test_accounts import CountingHasher
 
 PASSWORD: Final = "correct horse battery"
@@ -368,7 +369,9 @@ def test_without_redis_nobody_gets_an_attempt_if_limits_are_to_fail_closed(
     no_redis: None, ada: User, client: Client, settings: Settings
 ) -> None:
     settings.LIMITS_FAIL_CLOSED = True
-    answer = ask(client)
+    with moves("rate_limit_hits_total") as moved:
+        answer = ask(client)
     assert (answer.status_code, answer["Retry-After"]) == (429, "2")
+    assert moved == {"rate_limit_hits_total redis-away": 1}
     answer = sign_in(client, PASSWORD)
     assert (answer.status_code, answer["Retry-After"]) == (429, "2")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from django.conf import settings
 
 from . import memory, script
-from .metrics import HITS
+from .metrics import HITS, REDIS_AWAY
 from .server import REST, server
 from .terms import MICRO, Bucket, Draw, Limit, Standing, Taken, Window
 
@@ -40,6 +40,7 @@ def take(client: str, draws: Sequence[Draw]) -> Taken:
     numbers = server.attempt(lambda: script.ask(client, draws), otherwise=None)
     if numbers is None:
         if settings.LIMITS_FAIL_CLOSED:
+            HITS.labels(REDIS_AWAY).inc()
             raise LimitsUnavailableError(REST)
         numbers = memory.draw(client, draws)
     taken = _taken(draws, numbers)

@@ -5,7 +5,11 @@ from typing import Final
 from prometheus_client import Counter
 
 CONNECTION_ERRORS: Final = Counter("redis_connection_errors_total", "Calls of Redis that failed because it was away.")
-HITS: Final = Counter("rate_limit_hits_total", "Draws that were refused, by the limit that refused them.", ["limit"])
+HITS: Final = Counter(
+    "rate_limit_hits_total", "Draws, and requests before any draw, that were refused, by what refused them.", ["limit"]
+)
+REDIS_AWAY: Final = "redis-away"
+"""What refuses draws from any limit while Redis is away, with LIMITS_FAIL_CLOSED."""
 CACHE_REQUESTS: Final = Counter(
     "redis_cache_requests", "Looks into a cache in Redis, those while Redis was away among them.", ["cache"]
 )
