@@ -12,6 +12,7 @@ from typing import Any, Final, TypeGuard
 from django.conf import settings
 from graphql.execution import ExecutionResult, default_field_resolver, default_type_resolver
 
+from apps.accounts.deadline import ran_out_of_time
 from apps.accounts.models import User
 from apps.tracing import spans
 
@@ -76,7 +77,7 @@ def _run(ready: Ready, paid: Charge, source: Source) -> Answer:
         answer.operation = ready.operation.name.value if ready.operation.name else None
         if spans.is_followed():
             spans.note(_title(ready), workgraph__requested=answer.requested, workgraph__actual=answer.actual)
-    if watch.is_slow:
+    if watch.is_slow or answer.stopped:
         watch.tell(ready, answer)
     return answer
 
@@ -100,7 +101,8 @@ def _outcome(ready: Ready, paid: Charge, source: Source) -> Answer:
     errors = [published(error) for error in result.errors or ()]
     # An error empties what lies around it, which has been fetched all the same.
     actual = total if errors else ready.price.spent(result.data)
-    return Answer(errors=errors, ran=True, data=result.data, requested=total, actual=actual)
+    stopped = any(each.original_error and ran_out_of_time(each.original_error) for each in result.errors or ())
+    return Answer(errors=errors, ran=True, data=result.data, requested=total, actual=actual, stopped=stopped)
 
 
 def _result(ready: Ready) -> ExecutionResult:

@@ -61,6 +61,8 @@ class Answer:
     """It was no request at all, to which the draft has other statuses."""
     operation: str | None = None
     """Its name, as far as one is known."""
+    stopped: bool = False
+    """Some of it ran out of time."""
 
     def body(self, paid: Charge) -> dict[str, Any]:
         """Return the response, as GraphQL has it."""

@@ -1,4 +1,4 @@
-"""What is logged of an operation that ran for long: never its variables, which may hold personal data."""
+"""What is logged of an operation that ran for long, or too long: never its variables, which may hold personal data."""
 
 import logging
 from hashlib import sha256
@@ -19,6 +19,7 @@ LINE: Final = (
     "Slow operation %(operation)s: %(seconds).3f s, of them %(cpu_seconds).3f s on the processor; "
     "%(requested)s points asked for, %(actual)s spent; user %(actor)s of tenant %(tenant)s; document %(document)s"
 )
+STOPPED: Final = LINE.replace("Slow", "Stopped", 1)
 
 
 class Watch:
@@ -47,5 +48,6 @@ class Watch:
             "actual": answer.actual,
             "actor": actor.pk,
             "tenant": actor.tenant_id,
+            "stopped": answer.stopped,
         }
-        logger.warning(LINE, told, extra=told)
+        logger.warning(STOPPED if answer.stopped else LINE, told, extra=told)

@@ -25,6 +25,7 @@ from schema.running import Running
 from tests import factories
 from tests.attacks import LEAKS
 from tests.buckets import left
+from tests.counts import moves
 from tests.rest import Json, Script, made, pointers, told
 from tests.writing import everything, nothing_changes, target
 
@@ -237,8 +238,9 @@ def test_beside_slow_requests_of_ones_own_there_is_no_room(
     running = Running(1)
     running._begun[client_of(script.actor)] = [monotonic() - 10]
     monkeypatch.setattr(budget, "_running", running)
-    with nothing_changes():
+    with nothing_changes(), moves("rate_limit_hits_total") as moved:
         answer = approve(script, order)
+    assert moved == {"rate_limit_hits_total at-once": 1}
     assert told(answer, 429, "RATE_LIMITED")["detail"].startswith("You have 1 slow requests running here")
 
 
@@ -265,7 +267,9 @@ def test_an_address_that_knocks_too_often_is_answered_429(db: None, settings: Se
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_takes_too_long_is_undone(script: Script, order: Any, settings: Settings) -> None:
+def test_what_takes_too_long_is_undone(
+    script: Script, order: Any, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     settings.REQUEST_SECONDS = 1
     before = everything()
     with pytest.MonkeyPatch.context() as patch:
@@ -282,6 +286,8 @@ def test_what_takes_too_long_is_undone(script: Script, order: Any, settings: Set
     connection.close()  # which keeps its last timeout
     assert everything() == before
     assert told(answer, 503, "UNAVAILABLE")["detail"].startswith("This took longer than the 1 s")
+    lines = [record.getMessage() for record in caplog.records if record.name == "django.request"]
+    assert lines == [f"Took longer than 1 seconds: {BULK}"]
     assert left(TIME, client_of(script.actor)) < TIME.capacity
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 from hashlib import sha256
 from io import StringIO
@@ -13,6 +14,7 @@ from django.db import connection
 from django.utils.module_loading import import_string
 from pytest_django import Settings
 
+from apps.accounts.deadline import Deadline
 from apps.accounts.models import Tenant, User
 from apps.accounts.origin import AuditSource, Origin, origin_scope
 from apps.accounts.roles import Role
@@ -21,7 +23,7 @@ from schema.busy import Busy
 from schema.operation import answer_all
 from schema.preparing import Asked
 from tests import factories
-from tests.graphql import data
+from tests.graphql import data, execute
 
 SITES: Final = "query Sites($code: String) { sites(filters: {code: {exact: $code}}) { edges { node { id code } } } }"
 
@@ -77,6 +79,7 @@ def test_a_slow_operation_is_logged_once_with_what_it_was(
     assert 0.1 <= fields["seconds"] < 10
     assert 0 <= fields["cpu_seconds"] < fields["seconds"]
     assert fields["requested"] > fields["actual"] > 0
+    assert fields["stopped"] is False
     assert "Slow operation Sites: 0." in record.getMessage()
     assert "secret-code" not in json.dumps(fields, default=str) + record.getMessage()
 
@@ -107,6 +110,23 @@ def test_an_operation_that_fails_is_logged_too(
     document = 'mutation { updateSite(input: {id: "U2l0ZTo5OTk5", version: 1, name: "x"}) { __typename } }'
     data(boss, document)
     assert [record.name for record in told] == ["schema.slow"]
+
+
+@pytest.mark.parametrize("seconds", [0, 0.05, 60])
+def test_an_operation_that_is_stopped_for_lack_of_time_is_logged_once_however_slow_it_was(
+    seconds: float, boss: User, settings: Settings, told: list[logging.LogRecord]
+) -> None:
+    def late(execute: Any, *statement: Any) -> Any:
+        time.sleep(0.1)
+        return execute(*statement)
+
+    settings.SLOW_OPERATION_SECONDS = seconds
+    with connection.execute_wrapper(late), Deadline(0.05):
+        answer = execute(boss, 'query Late { a: node(id: "U2l0ZTox") { id } b: node(id: "QXNzZXQ6MQ==") { id } }')
+    assert [(error.extensions or {})["code"] for error in answer.errors] == ["QUERY_TOO_COMPLEX"] * 2
+    (record,) = told
+    assert (record.levelname, record.__dict__["operation"], record.__dict__["stopped"]) == ("WARNING", "Late", True)
+    assert record.getMessage().startswith("Stopped operation Late: ")
 
 
 def test_as_json_it_has_its_fields_and_the_correlation_id(boss: User, settings: Settings, slow_database: None) -> None:

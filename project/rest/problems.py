@@ -151,7 +151,9 @@ def invalid(problems: Iterable[Problem]) -> ProblemResponse:
 def too_slow() -> ProblemResponse:
     """Return what tells that a request took too long."""
     detail = f"This took longer than the {settings.REQUEST_SECONDS:g} s that a request may take. Nothing was changed."
-    return ProblemResponse(BY_NAME["Unavailable"], f"{detail} Send fewer items at once.")
+    answer = ProblemResponse(BY_NAME["Unavailable"], f"{detail} Send fewer items at once.")
+    answer.reason_phrase = f"Took longer than {settings.REQUEST_SECONDS:g} seconds"  # the log has it
+    return answer
 
 
 def switched_off() -> ProblemResponse:
