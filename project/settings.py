@@ -328,5 +328,6 @@ LOGGING = {
 
 # A trigger made behind the migrations' back is one nobody reviews; the version is checked in the UPDATE itself.
 CONCURRENCY_AUTO_CREATE_TRIGGERS = False
+CONCURRENCY_CALLBACK = "apps.accounts.conflicts.refuse_stale"
 CONCURRENCY_HANDLER409 = "apps.accounts.adminsite.conflict.conflict_page"
 STRAWBERRY_DJANGO = {"FIELD_DESCRIPTION_FROM_HELP_TEXT": True, "TYPE_DESCRIPTION_FROM_MODEL_DOCSTRING": True}

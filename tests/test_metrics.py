@@ -1,6 +1,7 @@
 """What is counted: each metric moves by just what was done, and by nothing that was rolled back."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +11,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
+from apps.accounts.deadline import Deadline
 from apps.accounts.models import Tenant, User
 from apps.accounts.roles import Role
 from apps.accounts.tenancy import tenant_scope
@@ -28,7 +30,7 @@ from schema.metrics import Names
 from tests import factories
 from tests.buckets import Valkey, use
 from tests.counts import Moves, moves
-from tests.graphql import execute
+from tests.graphql import execute, refusal
 from tests.writing import bulk, fail, in_state, item, listening, many, move, mutate, target
 
 DOMAIN: Final = (
@@ -88,6 +90,31 @@ def test_a_transition_that_fails_by_a_fault_of_ours_counts_as_internal(boss: Use
     ):
         services.transition(Ticket, item(ticket), "OPEN", actor=boss)
     assert moved == {"state_transition_error_total Ticket INTERNAL": 1}
+
+
+def sleep_in_the_database(**_: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(60)")
+
+
+def sleep_between_statements(**_: Any) -> None:
+    time.sleep(0.6)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("late", [sleep_in_the_database, sleep_between_statements])
+def test_a_transition_that_takes_too_long_counts_by_the_code_that_its_client_is_told(
+    boss: User, late: Callable[..., None]
+) -> None:
+    ticket = in_state(Ticket, boss.tenant, "NEW")
+    document = "mutation($input: TransitionTicketInput!) { transitionTicket(input: $input) { __typename } }"
+    with moves(*DOMAIN) as moved, listening(late), Deadline(0.5):
+        code, _ = refusal(boss, document, input={**target(ticket), "action": "OPEN"})
+    connection.close()  # which keeps its last timeout
+    assert code == "QUERY_TOO_COMPLEX"
+    assert moved == {"state_transition_error_total Ticket QUERY_TOO_COMPLEX": 1}
 
 
 def test_a_stale_transition_counts_as_a_conflict(boss: User, commits: Any) -> None:

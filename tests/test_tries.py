@@ -1,4 +1,4 @@
-"""A change that PostgreSQL ends for a deadlock is made again, and counts once: as what its client is told in the end."""
+"""A change that PostgreSQL ends for a deadlock is made again, and counts once: as what its client is told at last."""
 
 import time
 from collections.abc import Callable, Iterator

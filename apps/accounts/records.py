@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
-from concurrency.exceptions import RecordModifiedError
 from concurrency.fields import AutoIncVersionField
 from django.db import models, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from .conflicts import refuse_stale
 from .guarded import GuardedManager
 from .tenancy import TenantManager
 
@@ -119,7 +119,7 @@ class Versioned(models.Model):
         with transaction.atomic(using=using, savepoint=False):
             stored = type(self)._base_manager.select_for_update().filter(pk=self.pk, version=self.version)
             if not stored.values_list("pk"):
-                raise RecordModifiedError(target=self)
+                refuse_stale(self)
             return super().delete(using=using, keep_parents=keep_parents)
 
     def _check_identity(self, update_fields: Collection[str] | None) -> None:

@@ -3,12 +3,19 @@
 from collections import Counter as Tally
 from typing import Any, Final
 
+from concurrency.exceptions import RecordModifiedError
+from django.apps import apps
 from django.db import transaction
 from prometheus_client import Counter
+
+from apps.accounts.conflicts import conflict_found
+from apps.accounts.deadline import ran_out_of_time
+from apps.accounts.records import Versioned
 
 from .errors import ErrorCode, RefusedError, VersionConflictError
 from .models import workflow_models
 from .signals import CREATE, DELETE, UPDATE, Attempt, ChangeSet, entities_changed, write_attempted
+from .tries import tell_at_last
 
 BULKS: Final = Counter("bulk_operation", "Bulk transitions that were tried; dry runs are not.")
 BULK_SUCCESSES: Final = Counter("bulk_operation_success", "Bulk transitions that took at least one entity through.")
@@ -29,6 +36,9 @@ REFUSED: Final = "no"
 INTERNAL: Final = "INTERNAL"
 """The code of a transition that failed by a fault of ours, or of a server's."""
 
+TOO_SLOW: Final = "QUERY_TOO_COMPLEX"
+"""The code of a transition that was stopped for lack of time, as a client of GraphQL is told."""
+
 EDITS: Final = {CREATE, UPDATE, DELETE}
 
 
@@ -38,12 +48,14 @@ def listen() -> None:
         name = model.__name__
         for action in model.machine.action_names:
             TRANSITIONS.labels(name, action)
-        for code in (*ErrorCode.values, INTERNAL):
+        for code in (*ErrorCode.values, INTERNAL, TOO_SLOW):
             TRANSITION_ERRORS.labels(name, code)
+    for record in filter(lambda model: issubclass(model, Versioned), apps.get_models()):
         for resolved in (MERGED, REFUSED):
-            CONFLICTS.labels(name, resolved)
+            CONFLICTS.labels(record.__name__, resolved)
     entities_changed.connect(count_changes, dispatch_uid="metrics")
     write_attempted.connect(count_attempt, dispatch_uid="metrics")
+    conflict_found.connect(count_conflict, dispatch_uid="metrics")
 
 
 def count_changes(sender: Any, changed: ChangeSet, **_: Any) -> None:
@@ -70,9 +82,19 @@ def count_attempt(sender: Any, attempt: Attempt, **_: Any) -> None:
     for failure, times in Tally(map(_code, attempt.failures)).items():
         if attempt.action not in EDITS:
             TRANSITION_ERRORS.labels(sender.__name__, failure).inc(times)
-        if failure == VersionConflictError.code:
-            CONFLICTS.labels(sender.__name__, REFUSED).inc(times)
+    if conflicts := sum(isinstance(failure, VersionConflictError) for failure in attempt.failures):
+        CONFLICTS.labels(sender.__name__, REFUSED).inc(conflicts)
+
+
+def count_conflict(sender: Any, **_: Any) -> None:
+    """Count a conflict that was found where a row is saved, whatever becomes of its transaction."""
+    tell_at_last(CONFLICTS.labels(sender.__name__, REFUSED).inc)
 
 
 def _code(failure: Exception) -> str:
+    """Return what a client is told of a failure."""
+    if isinstance(failure, RecordModifiedError):  # `once` tells it so; it was counted where it was found
+        return ErrorCode.VERSION_CONFLICT
+    if ran_out_of_time(failure):
+        return TOO_SLOW
     return str(failure.code) if isinstance(failure, RefusedError) else INTERNAL

@@ -8,6 +8,7 @@ from django.db import models
 from django.forms.boundfield import BoundField
 from django.shortcuts import get_object_or_404
 
+from apps.accounts.conflicts import conflict_found
 from apps.accounts.models import Tenant, User
 from apps.accounts.trail import changes_since
 
@@ -58,6 +59,7 @@ class VersionedForm(forms.ModelForm):  # type: ignore[type-arg]
                 self.cleaned_data[name] = getattr(current, name)
 
     def _merge(self, current: Any) -> None:
+        conflict_found.send(sender=type(current))
         touched = set(self.changed_data)
         self.data = dict(self.data.items())
         fresh = type(self)(instance=current)
