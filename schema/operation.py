@@ -6,6 +6,7 @@ A request may carry several. They are priced together and drawn at once, before 
 import logging
 from collections.abc import Sequence
 from functools import partial
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, Final, TypeGuard
 
@@ -78,7 +79,10 @@ def _run(ready: Ready, paid: Charge, source: Source) -> Answer:
         if spans.is_followed():
             spans.note(_title(ready), workgraph__requested=answer.requested, workgraph__actual=answer.actual)
     if watch.is_slow or answer.stopped:
-        watch.tell(ready, answer)
+        document = ready.asked.document_name or sha256(ready.document.text.encode()).hexdigest()
+        points = {"requested": answer.requested, "actual": answer.actual}
+        name = answer.operation or "without a name"
+        watch.tell(name, ready.context.actor, stopped=answer.stopped, document=document, **points)
     return answer
 
 

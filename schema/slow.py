@@ -1,14 +1,12 @@
-"""What is logged of an operation that ran for long, or too long: never its variables, which may hold personal data."""
+"""What is logged of what ran for long, or too long: never its variables, which may hold personal data."""
 
 import logging
-from hashlib import sha256
 from time import perf_counter, thread_time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from django.conf import settings
 
-if TYPE_CHECKING:
-    from .preparing import Answer, Ready
+from apps.accounts.models import User
 
 logger = logging.getLogger(__name__)
 
@@ -16,10 +14,10 @@ LONGEST_NAME: Final = 100
 """So many characters of an operation's name are logged: the client chose it."""
 
 LINE: Final = (
-    "Slow operation %(operation)s: %(seconds).3f s, of them %(cpu_seconds).3f s on the processor; "
-    "%(requested)s points asked for, %(actual)s spent; user %(actor)s of tenant %(tenant)s; document %(document)s"
+    " operation %(operation)s: %(seconds).3f s, of them %(cpu_seconds).3f s on the processor; "
+    "%(requested)s points asked for, %(actual)s spent; user %(actor)s of tenant %(tenant)s"
 )
-STOPPED: Final = LINE.replace("Slow", "Stopped", 1)
+DOCUMENT: Final = "; document %(document)s"
 
 
 class Watch:
@@ -36,18 +34,20 @@ class Watch:
         """Whether it has run longer than SLOW_OPERATION_SECONDS; never when that is 0."""
         return 0 < settings.SLOW_OPERATION_SECONDS < perf_counter() - self._began
 
-    def tell(self, ready: "Ready", answer: "Answer") -> None:
-        """Log the operation: a line for people, with the same as fields for LOG_FORMAT=json."""
-        name, actor = ready.operation.name, ready.context.actor
+    def tell(self, operation: str, actor: User, *, stopped: bool, document: str | None = None, **points: int) -> None:
+        """Log an operation of an actor, and the points that were `requested` and those that it took, `actual`.
+
+        It is a line for people, with the same as fields for LOG_FORMAT=json.
+        """
         told = {
-            "operation": name.value[:LONGEST_NAME] if name else "without a name",
-            "document": ready.asked.document_name or sha256(ready.document.text.encode()).hexdigest(),
+            "operation": operation[:LONGEST_NAME],
+            "document": document,
             "seconds": round(perf_counter() - self._began, 3),
             "cpu_seconds": round(thread_time() - self._began_cpu, 3),
-            "requested": answer.requested,
-            "actual": answer.actual,
+            **points,
             "actor": actor.pk,
             "tenant": actor.tenant_id,
-            "stopped": answer.stopped,
+            "stopped": stopped,
         }
-        logger.warning(STOPPED if answer.stopped else LINE, told, extra=told)
+        line = ("Stopped" if stopped else "Slow") + LINE + (DOCUMENT if document else "")
+        logger.warning(line, told, extra=told)

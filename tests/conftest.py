@@ -16,6 +16,7 @@ from apps.accounts.models import Tenant, User
 from apps.accounts.roles import Role
 from apps.accounts.tokens import issue_token
 from tests import factories
+from tests.rest import Script
 
 Answer = dict[str, Any]
 Ask = Callable[..., Answer]
@@ -99,6 +100,12 @@ def technician(demo: Tenant) -> User:
 @pytest.fixture
 def boss(demo: Tenant) -> User:
     return factories.user(demo, Role.SUPERVISOR)
+
+
+@pytest.fixture
+def script(boss: User) -> Script:
+    """Return a client of the REST API."""
+    return Script(boss)
 
 
 @pytest.fixture

@@ -30,11 +30,6 @@ from tests.writing import bulk, entries, everything, gid, item, many, move, noth
 EACH: Final = pytest.mark.parametrize("model", WAYS)
 
 
-@pytest.fixture
-def script(boss: User) -> Script:
-    return Script(boss)
-
-
 def send(script: Script, model: Any, items: list[Json], **given: Any) -> HttpResponse:
     """Send the model's way for items."""
     return script.bulk(model, items, WAYS[model].action, comment=WAYS[model].comment, **given)

@@ -4,7 +4,8 @@ import json
 from typing import Any, Final
 
 import pytest
-from django.test import Client
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 from jsonschema_rs import Draft202012Validator, ValidationError, meta
 from pytest_django import Settings
 from schemathesis.openapi import from_dict
@@ -12,8 +13,9 @@ from schemathesis.openapi import from_dict
 from apps.accounts.models import Tenant
 from apps.accounts.roles import Role
 from apps.lifecycle.models import workflow_models
+from project.rest.middleware import rest
 from project.rest.openapi import described
-from project.rest.problems import KINDS
+from project.rest.problems import KINDS, PROBLEM
 from project.rest.resources import name_of
 from tests import factories
 from tests.rest import Json, Script, made, told
@@ -57,6 +59,18 @@ def test_anybody_may_read_it_and_keep_it_for_a_day(db: None) -> None:
     assert answer.get("Vary", "") == "Accept-Encoding"
     again = Client().get(PATH, headers={"If-None-Match": answer["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_who_wants_another_form_of_it_is_told_a_problem(db: None) -> None:
+    answer = Client().get(PATH, headers={"If-Match": '"another"'})
+    told(answer, 412, "PRECONDITION_FAILED")  # type: ignore[arg-type]
+
+
+def test_a_status_that_no_kind_has_stays(rf: RequestFactory) -> None:
+    answer = rest(lambda _: HttpResponse(status=451))(rf.get(PATH))
+    problem = json.loads(answer.content)
+    assert (answer.status_code, problem["status"], problem["title"]) == (451, 451, "Unavailable For Legal Reasons")
+    assert answer["Content-Type"] == PROBLEM
 
 
 def test_it_is_read_by_get_only(db: None) -> None:

@@ -22,6 +22,7 @@ from apps.work_orders.models import WorkOrder
 from schema import budget
 from schema.budget import POINTS, TIME, client_of
 from schema.running import Running
+from schema.weights import MUTATION
 from tests import factories
 from tests.attacks import LEAKS
 from tests.buckets import left
@@ -32,11 +33,6 @@ from tests.writing import everything, nothing_changes, target
 BULK: Final = "/api/v1/work-orders/bulk/"
 ITEM: Final = {"id": "V29ya09yZGVyOjE=", "version": 1}
 BODY: Final = {"action": "APPROVE", "items": [ITEM]}
-
-
-@pytest.fixture
-def script(boss: User) -> Script:
-    return Script(boss)
 
 
 @pytest.fixture
@@ -286,9 +282,34 @@ def test_what_takes_too_long_is_undone(
     connection.close()  # which keeps its last timeout
     assert everything() == before
     assert told(answer, 503, "UNAVAILABLE")["detail"].startswith("This took longer than the 1 s")
-    lines = [record.getMessage() for record in caplog.records if record.name == "django.request"]
-    assert lines == [f"Took longer than 1 seconds: {BULK}"]
+    (line,) = (record.getMessage() for record in caplog.records if record.name == "schema.slow")
+    assert line.startswith("Stopped operation work-orders/bulk/ APPROVE: 1.")
     assert left(TIME, client_of(script.actor)) < TIME.capacity
+
+
+def test_what_was_slow_is_logged_once_with_what_it_was_and_without_what_was_written(
+    script: Script, order: Any, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.SLOW_OPERATION_SECONDS = 60
+    approve(script)
+    settings.SLOW_OPERATION_SECONDS = 1e-9
+    assert script.send(WorkOrder, {**BODY, "items": [target(order)], "comment": "secret"}).status_code == 200
+    (record,) = (record for record in caplog.records if record.name == "schema.slow")
+    assert record.getMessage().startswith("Slow operation work-orders/bulk/ APPROVE: 0.")
+    fields = record.__dict__
+    points = fields["requested"], fields["actual"]
+    assert points == (MUTATION + 1, MUTATION + 1)
+    assert (fields["actor"], fields["tenant"]) == (script.actor.pk, script.actor.tenant_id)
+    assert "secret" not in json.dumps(fields, default=str) + record.getMessage()
+
+
+def test_how_long_each_takes_is_measured_by_what_it_is_about_and_how_it_ended(script: Script, order: Any) -> None:
+    with moves("rest_request_duration_seconds_count") as moved:
+        assert approve(script, order).status_code == 200
+        assert approve(script, order).status_code == 409
+        assert Client().post(BULK, BODY, content_type="application/json").status_code == 401
+    series = "rest_request_duration_seconds_count work-orders"
+    assert moved == {f"{series} {status}": 1 for status in (200, 401, 409)}
 
 
 def test_switched_off_bulks_are_told_so(script: Script, order: Any, settings: Settings) -> None:

@@ -117,8 +117,11 @@ def _path(name: str, model: Model) -> Json:
 
 
 def _own_path() -> Json:
-    content = {"application/json": {"schema": {"type": "object"}}}
-    told = {"200": {"description": "The document.", "content": content}, "304": {"description": "It is as it was."}}
+    told: Json = {
+        "200": {"description": "The document.", "content": {"application/json": {"schema": {"type": "object"}}}},
+        "304": {"description": "It is as it was."},
+        "412": {"description": "It is another than you want.", "content": _content(HTTPStatus.PRECONDITION_FAILED)},
+    }
     summary = "Read this document, which needs no token."
     return {"get": {"operationId": "readDocument", "summary": summary, "security": [], "responses": told}}
 

@@ -60,6 +60,12 @@ KINDS: Final = (
         "TRANSITION_NOT_ALLOWED",
         "Its state, or a rule of its workflow, stands against it",
     ),
+    Kind(
+        "PreconditionFailed",
+        HTTPStatus.PRECONDITION_FAILED,
+        "PRECONDITION_FAILED",
+        "It is not in the form that your If-Match names",
+    ),
     Kind("TooLarge", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "TOO_LARGE", "The body is too large"),
     Kind("UnsupportedMediaType", HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", "The body is not JSON"),
     Kind("ValidationFailed", HTTPStatus.UNPROCESSABLE_ENTITY, "VALIDATION_FAILED", "What you sent makes no sense"),
@@ -100,8 +106,10 @@ def body_of(kind: Kind, detail: str, **more: Any) -> bytes:
 
 
 def of_status(status: int) -> Kind:
-    """Return the kind of problem that a status tells by itself."""
-    return next((kind for kind in KINDS if kind.status == status), BY_NAME["BadRequest"])
+    """Return the kind of problem that a status tells by itself; of one that none here has, a kind of its own."""
+    answered = HTTPStatus(status)
+    plain = Kind("Problem", answered, answered.name, answered.phrase)
+    return next((kind for kind in KINDS if kind.status == status), plain)
 
 
 def of_code(code: str) -> Kind:
@@ -151,9 +159,7 @@ def invalid(problems: Iterable[Problem]) -> ProblemResponse:
 def too_slow() -> ProblemResponse:
     """Return what tells that a request took too long."""
     detail = f"This took longer than the {settings.REQUEST_SECONDS:g} s that a request may take. Nothing was changed."
-    answer = ProblemResponse(BY_NAME["Unavailable"], f"{detail} Send fewer items at once.")
-    answer.reason_phrase = f"Took longer than {settings.REQUEST_SECONDS:g} seconds"  # the log has it
-    return answer
+    return ProblemResponse(BY_NAME["Unavailable"], f"{detail} Send fewer items at once.")
 
 
 def switched_off() -> ProblemResponse:

@@ -23,9 +23,11 @@ from schema.cost import LEAST
 from schema.errors import MethodError, RequestError
 from schema.http.view import sent_json
 from schema.mutations import bulk_name, request_of, take_many_through
+from schema.slow import Watch
 from schema.weights import MUTATION
 
 from .answers import answered
+from .metrics import Timing
 from .openapi import document, tag
 from .problems import (
     KEY_HEADER,
@@ -39,7 +41,7 @@ from .problems import (
     too_slow,
 )
 from .reading import bulk_of
-from .resources import Model
+from .resources import Model, name_of
 
 Answer = Callable[[], HttpResponse]
 
@@ -53,6 +55,13 @@ def bulk(request: HttpRequest, model: Model) -> HttpResponse:
     """Take many entities through a transition."""
     if request.method != HTTPMethod.POST:
         return _other_method(request, ALLOWED, "Send a bulk by POST.")
+    with Timing(name_of(model)) as timing:
+        answer = _answer(request, model)
+        timing.status = answer.status_code
+    return answer
+
+
+def _answer(request: HttpRequest, model: Model) -> HttpResponse:
     try:
         return _admitted(request, model)
     except OverBudgetError as error:
@@ -86,7 +95,7 @@ def _admitted(request: HttpRequest, model: Model) -> HttpResponse:
             given = _given(request, model)
         if isinstance(given, ProblemResponse):
             return _paid(actor, LEAST, busy, lambda: given)
-        return _paid(actor, _price(given), busy, partial(_done, model, actor, given))
+        return _paid(actor, _price(given), busy, partial(_watched, model, actor, given))
 
 
 def _given(request: HttpRequest, model: Model) -> Any:
@@ -122,6 +131,23 @@ def _paid(actor: User, points: int, busy: Busy, answer: Answer) -> HttpResponse:
     return add_headers(response, paid.headers())
 
 
+def _watched(model: Model, actor: User, given: Any) -> HttpResponse:
+    """Do what is asked, and log it when that takes long, or too long."""
+    watch, stopped = Watch(), False
+    try:
+        return _done(model, actor, given)
+    except OperationalError as error:
+        stopped = ran_out_of_time(error)
+        if not stopped:
+            raise
+        return too_slow()
+    finally:
+        if stopped or watch.is_slow:
+            points = _price(given)
+            name = f"{name_of(model)}/bulk/ {given.action}"
+            watch.tell(name, actor, stopped=stopped, requested=points, actual=points)
+
+
 def _done(model: Model, actor: User, given: Any) -> HttpResponse:
     """Do what the mutation would do, and answer for scripts."""
 
@@ -134,7 +160,3 @@ def _done(model: Model, actor: User, given: Any) -> HttpResponse:
         return once(request, actor=actor, work=partial(take_many_through, model, actor, given), answer=answer)
     except RefusedError as refused:
         return of_refusal(refused)
-    except OperationalError as error:
-        if ran_out_of_time(error):
-            return too_slow()
-        raise
