@@ -1,30 +1,38 @@
 """Backups: restored for real, by PostgreSQL's own programs; a damaged one is found out."""
 
+import hashlib
 import json
+import operator
 import os
 import signal
 import stat
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from copy import deepcopy
+from functools import reduce
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, Final, cast
 
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from hypothesis import given, strategies
 from psycopg import conninfo, sql
 
 from apps.accounts.models import Tenant
 from apps.audit.models import AuditEntry
 from project.backups import archive
-from project.backups.contents import contents_of
+from project.backups.contents import Contents, contents_of, differences
 from project.embedded.postgres import ADMINISTRATOR, Postgres
 from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
+GONE: Final = object()
 
 
 @pytest.fixture(autouse=True)
@@ -221,6 +229,63 @@ def test_a_backup_without_its_description_is_none(folder: Path, rows: list[Any])
     made = backup(folder)
     made.with_suffix(".json").unlink()
     assert "can't be read" in refused(made)
+
+
+@pytest.mark.parametrize(
+    ("held", "reason"),
+    [
+        (b"", "Expecting value: line 1 column 1 (char 0)"),
+        (b'{"sha256": "\xff"}', "'utf-8' codec can't decode byte 0xff in position 12: invalid start byte"),
+        (b"[" * 100_000, "maximum recursion depth exceeded"),
+        (b"[]", "it does not say what the backup holds"),
+        (b"{}", "it does not say what the backup holds"),
+        (b'{"sha256": "x", "contents": []}', "it does not say what the backup holds"),
+        (
+            b'{"sha256": "x", "contents": {"tables": [null], "newest_audit_entry": null}}',
+            "it does not say what the backup holds",
+        ),
+    ],
+)
+def test_a_damaged_description_is_told(folder: Path, held: bytes, reason: str) -> None:
+    folder.mkdir()
+    made = folder / f"{archive.PREFIX}made{archive.DUMP}"
+    made.write_bytes(b"a dump")
+    made.with_suffix(".json").write_bytes(held)
+    assert refused(made).startswith(f"{made.with_suffix('.json')} is damaged: {reason}")
+
+
+PLACES: Final = (
+    *((), ("sha256",), ("contents",), ("contents", "tables"), ("contents", "tables", 0)),
+    *(("contents", "tables", 0, name) for name in ("table", "tenant", "rows", "digest")),
+    *(("contents", "newest_audit_entry"), ("contents", "newest_audit_entry", "id")),
+)
+JSON: Final = strategies.recursive(
+    strategies.none() | strategies.booleans() | strategies.integers() | strategies.floats() | strategies.text(),
+    lambda inner: strategies.lists(inner, max_size=2) | strategies.dictionaries(strategies.text(), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(place=strategies.sampled_from(PLACES), value=JSON | strategies.just(GONE))
+def test_whatever_stands_in_a_description_it_is_refused_or_can_be_compared(place: tuple[Any, ...], value: Any) -> None:
+    rows = {"table": "tasks_task", "tenant": 1, "rows": 2, "digest": "3"}
+    good = {"tables": [rows], "newest_audit_entry": {"id": 1, "at": "2026-01-01"}}
+    told: Any = {"told": {"sha256": hashlib.sha256(b"a dump").hexdigest(), "contents": deepcopy(good)}}
+    *path, last = ("told", *place)
+    holder = reduce(operator.getitem, path, told)
+    holder[last] = value
+    if value is GONE:
+        del holder[last]
+    with TemporaryDirectory() as folder:
+        made = Path(folder) / "made.dump"
+        made.write_bytes(b"a dump")
+        made.with_suffix(".json").write_text(json.dumps(told.get("told")))
+        with suppress(archive.BackupError):
+            assert all(isinstance(line, str) for line in differences(archive._checked(made), cast("Contents", good)))
+
+
+def test_a_path_that_leads_nowhere_is_told(tmp_path: Path) -> None:
+    assert "File name too long" in refused(tmp_path / ("x" * 300))
 
 
 def test_the_newest_are_kept(folder: Path, rows: list[Any]) -> None:

@@ -18,7 +18,7 @@ import psycopg
 from django.db import connection
 from psycopg import IsolationLevel, conninfo, sql
 
-from .contents import Contents, Session, contents_of, differences
+from .contents import Contents, Session, are_contents, contents_of, differences
 
 PREFIX: Final = "workgraph-"
 DUMP: Final = ".dump"
@@ -122,16 +122,19 @@ def drop(database: str) -> None:
 
 def _checked(backup: Path) -> Contents:
     """Return what a backup should hold, once its file is known to be as it was."""
+    described = backup.with_suffix(TOLD)
     try:
-        told = json.loads(backup.with_suffix(TOLD).read_text())
-        expected, contents = told["sha256"], told["contents"]
-        found = _checksum(backup)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        told, found = json.loads(described.read_bytes()), _checksum(backup)
+    except OSError as error:
         raise BackupError(f"{backup} can't be read: {_line(error)}.") from error
-    if found != expected:
-        raise BackupError(f"{backup} is damaged: its checksum is not the one that was written down.")
-    checked: Contents = contents
-    return checked
+    except (ValueError, RecursionError) as error:
+        raise BackupError(f"{described} is damaged: {_line(error)}.") from error
+    match told:
+        case {"sha256": str(expected), "contents": contents} if are_contents(contents):
+            if found != expected:
+                raise BackupError(f"{backup} is damaged: its checksum is not the one that was written down.")
+            return contents
+    raise BackupError(f"{described} is damaged: it does not say what the backup holds.")
 
 
 def _fill(backup: Path, database: str, contents: Contents) -> None:

@@ -1,7 +1,7 @@
 """What a database holds, told so that two of them can be compared."""
 
 from collections.abc import Iterator
-from typing import Any, Final, TypedDict
+from typing import Any, Final, TypedDict, TypeGuard
 
 from psycopg import Connection, sql
 
@@ -50,6 +50,21 @@ def _rows(session: Session, table: str, owned: bool) -> Iterator[Rows]:
     owner = sql.Identifier("tenant_id") if owned else sql.SQL("NULL::bigint")
     for tenant, rows, digest in session.execute(ROWS.format(owner=owner, table=sql.Identifier("public", table))):
         yield {"table": table, "tenant": tenant, "rows": rows, "digest": digest}
+
+
+def are_contents(told: object) -> TypeGuard[Contents]:
+    """Tell whether something that was read from a file has the shape of contents."""
+    match told:
+        case {"tables": [*tables], "newest_audit_entry": None | {"id": int(), "at": str()}}:
+            return all(map(_are_rows, tables))
+    return False
+
+
+def _are_rows(told: object) -> bool:
+    match told:
+        case {"table": str(), "tenant": int() | None, "rows": int(), "digest": str()}:
+            return True
+    return False
 
 
 def differences(expected: Contents, found: Contents) -> Iterator[str]:

@@ -34,7 +34,7 @@ code 1 if the backup is damaged or anything differs. The role needs CREATEDB."""
                 archive.restore(chosen, database)
                 if into is None:
                     archive.drop(database)
-        except archive.BackupError as error:
+        except (archive.BackupError, OSError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{chosen} {'is in ' + database if into else 'can be restored'}: all tables are as they were")
 
