@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run an administrative command with the service's settings, as the service's user; as root:
+# Run an administrative command of this release with the service's settings, as the service's user; as root:
 #
 #   ops/manage.sh issue_token ada@acme.example
 set -eu
@@ -7,5 +7,5 @@ set -a
 # shellcheck disable=SC1091
 . /etc/workgraph/workgraph.env
 set +a
-cd /opt/workgraph/current
+cd "$(dirname "$0")/.."
 exec runuser -u workgraph -- .venv/bin/python manage.py "$@"

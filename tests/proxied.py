@@ -88,15 +88,15 @@ def free_ports(count: int) -> list[int]:
 class Instance:
     """One server, as the unit `workgraph@PORT` runs it; it can be restarted."""
 
-    def __init__(self, port: int, given: dict[str, str]) -> None:
+    def __init__(self, port: int, given: dict[str, str], release: Path) -> None:
         """Start it."""
-        self.port, self._given = port, given
+        self.port, self._given, self._release = port, given, release
         self.start()
 
     def start(self) -> None:
         """Start it, not waiting until it is ready."""
         command = [sys.executable, "-m", "project.serve", "--prepared"]
-        self._process = subprocess.Popen(command, cwd=ROOT, env=self._given | {"PORT": str(self.port)})
+        self._process = subprocess.Popen(command, cwd=self._release, env=self._given | {"PORT": str(self.port)})
 
     def wait(self) -> None:
         """Wait until it is ready."""
@@ -134,11 +134,11 @@ def readiness(port: int) -> int:
 
 
 @contextmanager
-def instances(ports: Sequence[int], **given: str) -> Iterator[dict[int, Instance]]:
-    """Run an instance on each port, with the tests' database."""
+def instances(ports: Sequence[int], release: Path = ROOT, **given: str) -> Iterator[dict[int, Instance]]:
+    """Run an instance of a release on each port, with the tests' database."""
     settings = {"ALLOWED_HOSTS": HOST, "TRUST_FORWARDED_PROTO": "1", "TRUSTED_PROXIES": "127.0.0.1", "AUDIT_LOG": ""}
     settings |= {"WORKERS": "1", "DATABASE_POOL_SIZE": "4", "DRAIN_SECONDS": "3", "LOG_LEVEL": "ERROR"}
-    running = {port: Instance(port, environment() | settings | given) for port in ports}
+    running = {port: Instance(port, environment() | settings | given, release) for port in ports}
     try:
         for instance in running.values():
             instance.wait()
@@ -179,7 +179,7 @@ def _adapted(front: Front, static: Path) -> str:
         "127.0.0.1:8001": f"127.0.0.1:{front.instances[0]}",
         "127.0.0.1:8002": f"127.0.0.1:{front.instances[1]}",
         f"/etc/letsencrypt/live/{HOST}": str(front.folder),
-        "/var/lib/workgraph/static/": f"{static}/",
+        "/opt/workgraph/static/": f"{static}/",
     }.items():
         assert found in text
         text = text.replace(found, put)

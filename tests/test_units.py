@@ -39,9 +39,9 @@ def test_systemd_understands_all_units(tmp_path: Path) -> None:
     release = tmp_path / "release"
     (release / ".venv" / "bin").mkdir(parents=True)
     for unit in UNITS:
-        (tmp_path / unit.name).write_text(unit.read_text().replace("/opt/workgraph/current", str(release)))
+        text = re.sub(r"/opt/workgraph/(current|releases/%i)", str(release), unit.read_text())
+        (tmp_path / unit.name.replace("@.", "@8001.")).write_text(text)
     units = [str(tmp_path / unit.name.replace("@.", "@8001.")) for unit in UNITS]
-    shutil.copy(tmp_path / "workgraph@.service", tmp_path / "workgraph@8001.service")
     verified = subprocess.run(
         [ANALYZE, "verify", "--man=no", "--recursive-errors=no", *units],
         env=os.environ | {"SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
