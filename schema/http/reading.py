@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
@@ -23,13 +24,13 @@ PARAMETERS: Final = ("query", "documentId", "extensions")
 class TooLargeError(BadRequestError):
     """Raised when a body has more bytes than a body may have."""
 
-    status = BadRequestError.status.REQUEST_ENTITY_TOO_LARGE
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 class MediaTypeError(BadRequestError):
     """Raised when a body is not JSON by its header."""
 
-    status = BadRequestError.status.UNSUPPORTED_MEDIA_TYPE
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
 def asks_nothing(parameters: Mapping[str, Any]) -> bool:
