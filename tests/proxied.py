@@ -134,7 +134,7 @@ def readiness(port: int) -> int:
 
 
 @contextmanager
-def instances(ports: Sequence[int], release: Path = ROOT, **given: str) -> Iterator[dict[int, Instance]]:
+def instances(ports: Sequence[int], release: Path = ROOT, /, **given: str) -> Iterator[dict[int, Instance]]:
     """Run an instance of a release on each port, with the tests' database."""
     settings = {"ALLOWED_HOSTS": HOST, "TRUST_FORWARDED_PROTO": "1", "TRUSTED_PROXIES": "127.0.0.1", "AUDIT_LOG": ""}
     settings |= {"WORKERS": "1", "DATABASE_POOL_SIZE": "4", "DRAIN_SECONDS": "3", "LOG_LEVEL": "ERROR"}

@@ -18,6 +18,7 @@ OPS: Final = ROOT / "ops"
 UNITS: Final = sorted((OPS / "systemd").iterdir())
 ENVIRONMENTS: Final = sorted((OPS / "environment").glob("*.env"))
 HARDENED: Final = ["NoNewPrivileges=yes", "ProtectSystem=strict", "CapabilityBoundingSet=", "PrivateTmp=yes"]
+GUIDES: Final = [ROOT / "docs" / name for name in ("deployment.md", "troubleshooting.md")]
 SERVICES: Final = [unit for unit in UNITS if unit.suffix == ".service"]
 
 
@@ -69,6 +70,30 @@ def test_each_timer_has_its_service() -> None:
     timers = {unit.stem for unit in UNITS if unit.suffix == ".timer"}
     assert timers
     assert timers - {unit.stem for unit in SERVICES} == set()
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=named)
+def test_a_guide_names_units_and_scripts_that_exist(guide: Path) -> None:
+    text = guide.read_text()
+    calls = re.findall(r"systemctl (?:start|stop|enable --now|is-failed|status) ([^`#&\n]*)", text)
+    words = [word.strip('"') for call in calls for word in call.split()]
+    units = {re.sub(r"@.*", "@", word) for word in words if word.startswith("workgraph")}
+    units |= {re.sub(r"@.*", "@", unit) for unit in re.findall(r"journalctl -u '?(workgraph[\w@-]*)", text)}
+    known = {unit.name for unit in UNITS} | {unit.stem for unit in SERVICES}
+    assert units
+    assert units - known == set()
+    scripts = set(re.findall(r"ops/(\w+\.sh)", text))
+    assert scripts
+    assert scripts - {script.name for script in OPS.glob("*.sh")} == set()
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=named)
+def test_what_a_guide_has_one_type_is_a_shells_language(guide: Path) -> None:
+    blocks = re.findall(r"^ *```sh\n(.*?)```", guide.read_text(), re.MULTILINE | re.DOTALL)
+    assert blocks
+    for block in blocks:
+        parsed = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, check=False)  # noqa: S607
+        assert parsed.stderr == "", block
 
 
 @pytest.mark.parametrize("file", ENVIRONMENTS, ids=named)
