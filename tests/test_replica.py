@@ -1,21 +1,32 @@
 """Reads from a replica: real servers of PostgreSQL, and application hosts in front of them, by HTTP."""
 
-# ruff: noqa: S310 - the addresses are the tests' own
+# ruff: noqa: S310, S608 - the addresses and tables are the tests' own
 
 import json
+import re
 import shutil
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import uuid4
 
+import dj_database_url
 import pytest
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.base import DatabaseWrapper
 
+from apps.accounts.deadline import Deadline
+from apps.accounts.prepared import prepared
 from apps.accounts.tokens import digest
+from apps.replica.marks import UNREACHED
+from apps.replica.reads import REPLAYED, Reader
+from apps.replica.watch import REPLICA, watch
 from project.cluster.hosts import Host, Site
 from project.cluster.postgres import Primary, Replica, replicated
 from project.cluster.processes import Process
@@ -25,6 +36,7 @@ from tests.buckets import Valkey, until
 LAG: Final = 30
 """Seconds that the replica of the patient host may be behind: longer than a test takes."""
 
+SCRAPER: Final = "of-prometheus"
 BACK: Final = "Reads go to the replica again."
 ORDERS: Final = "{ workOrders(first: 100) { edges { node { title } } } }"
 CREATE: Final = """
@@ -91,9 +103,11 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 @pytest.fixture(scope="module")
 def host(servers: Servers) -> Iterator[Host]:
     """Return a host that has found the replica good."""
-    host = servers.site.host("patient", REPLICA_MAX_LAG_SECONDS=str(LAG))
+    host = servers.site.host("patient", REPLICA_MAX_LAG_SECONDS=str(LAG), METRICS_TOKEN=SCRAPER)
     with host.process:
         reads_the_replica(servers, host)
+        for token in (servers.writer, servers.colleague, servers.reader):
+            host.ask(token, ORDERS)  # who is new reads what there was when they came
         yield host
 
 
@@ -264,6 +278,19 @@ def test_while_redis_is_away_reads_go_to_the_primary(servers: Servers, host: Hos
             servers.valkey.go_on()
 
 
+def test_when_redis_has_lost_all_marks_who_has_written_reads_it_still(
+    servers: Servers, host: Host, other: Host
+) -> None:
+    with servers.replica.paused():
+        title = created(host, servers.writer)["title"]
+        servers.valkey.ask.flushall()
+        for each in (other, host):
+            assert title in titles(each.ask(servers.writer, ORDERS))
+    until(lambda: asked_of(servers.replica, lambda: host.ask(servers.writer, ORDERS)))
+    for token in (servers.reader, servers.colleague):
+        host.ask(token, ORDERS)
+
+
 def test_a_replica_that_falls_behind_is_not_read_until_it_has_caught_up(servers: Servers) -> None:
     hasty = servers.site.host("hasty", REPLICA_MAX_LAG_SECONDS="1")
     with hasty.process:
@@ -340,6 +367,124 @@ def test_answers_go_on_when_the_replica_dies_and_it_is_read_again_when_it_is_bac
     first, *others = outages(host)
     assert first.startswith("Reads go to the primary: the replica can't be reached: ")
     assert others == [BACK]
+
+
+# What fails on it, seen from inside
+
+
+@pytest.fixture
+def held(servers: Servers, db: None) -> Iterator[BaseDatabaseWrapper]:
+    """Let the real replica be this thread's, and be good."""
+    found: Any = {**connections.settings[DEFAULT_DB_ALIAS], "OPTIONS": {}, **dj_database_url.parse(servers.replica.url)}
+    watch.cache_clear()
+    watched = watch()
+    watched._thread, watched._good_until = object(), float("inf")  # type: ignore[assignment]
+    connections[REPLICA] = DatabaseWrapper(found, REPLICA)
+    yield connections[REPLICA]
+    connections[REPLICA].close()
+    del connections[REPLICA]
+    watch.cache_clear()
+
+
+def on_the_replica() -> bool:
+    return bool(prepared("SELECT pg_is_in_recovery()")[0][0])
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_who_asks_for_too_much_is_stopped_there_and_that_is_no_failure_of_it(
+    held: BaseDatabaseWrapper, tells: bool
+) -> None:
+    asked: list[bool] = []
+
+    def read() -> str:
+        asked.append(on_the_replica())
+        try:
+            prepared("SELECT pg_sleep(20)")
+        except DatabaseError:  # the executor puts it into the answer
+            if tells:
+                raise
+        return "answer"
+
+    with Deadline(0.3), pytest.raises(DatabaseError, match="statement timeout") if tells else nullcontext():
+        assert Reader(1)(read) == "answer"
+    assert asked == [True]
+    assert held.errors_occurred
+    assert watch().is_good
+
+
+def test_who_reads_what_has_to_be_replayed_is_answered_by_the_primary_and_others_are_not(
+    servers: Servers, held: BaseDatabaseWrapper
+) -> None:
+    table = f"t_{uuid4().hex}"
+    with servers.primary.session() as primary, servers.replica.session() as replica, ThreadPoolExecutor(1) as threads:
+        primary.execute(f"CREATE TABLE {table} AS SELECT 1; GRANT SELECT ON {table} TO workgraph")
+        servers.replica.catch_up()
+        replica.execute("ALTER SYSTEM SET max_standby_streaming_delay = 0")
+        replica.execute("SELECT pg_reload_conf()")
+        running = f"SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(20) FROM {table}%%'"
+
+        def drop() -> None:
+            until(lambda: replica.execute(running).fetchone())
+            primary.execute(f"DROP TABLE {table}")
+
+        def read() -> str:
+            if on_the_replica():
+                prepared(f"SELECT pg_sleep(20) FROM {table}")
+            return "of the primary"
+
+        try:
+            dropped = threads.submit(drop)
+            with Deadline(15):
+                assert Reader(1)(read) == "of the primary"
+            dropped.result()
+        finally:
+            replica.execute("ALTER SYSTEM RESET max_standby_streaming_delay")
+            replica.execute("SELECT pg_reload_conf()")
+    assert held.errors_occurred
+    assert watch().is_good
+
+
+def test_a_replica_that_hangs_up_is_not_asked_until_it_was_looked_at(held: BaseDatabaseWrapper) -> None:
+    def read() -> str:
+        if on_the_replica():
+            prepared("SELECT pg_terminate_backend(pg_backend_pid())")
+        return "of the primary"
+
+    assert Reader(1)(read) == "of the primary"
+    assert not watch().is_good
+
+
+def test_a_connection_is_asked_once_how_far_the_replica_is_for_marks_that_are_passed(held: BaseDatabaseWrapper) -> None:
+    asked: list[str] = []
+
+    def noted(execute: Any, sql: str, *more: Any) -> Any:
+        asked.append(sql)
+        return execute(sql, *more)
+
+    with connections[DEFAULT_DB_ALIAS].execute_wrapper(noted):
+        for _ in range(3):
+            assert Reader(1)(on_the_replica)
+        assert not Reader(UNREACHED)(on_the_replica)
+
+    assert asked.count(REPLAYED) == 2
+
+
+# What it tells
+
+
+def test_how_old_the_replica_is_is_told_where_there_is_one(servers: Servers, host: Host) -> None:
+    assert 0 < float(lag_of(host)[0]) < LAG
+    alone = servers.site.host("alone", REPLICA_URL="", METRICS_TOKEN=SCRAPER)
+    with alone.process:
+        assert titles(alone.ask(servers.reader, ORDERS))
+        assert lag_of(alone) == []
+
+
+def lag_of(host: Host) -> list[str]:
+    """Return what a host tells Prometheus of its replica's age."""
+    request = urllib.request.Request(f"{host.url}/metrics", headers={"Authorization": f"Bearer {SCRAPER}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return re.findall(r"^replica_lag_seconds\S* (\S+)", answer.read().decode(), re.MULTILINE)
 
 
 def outages(host: Host) -> list[str]:

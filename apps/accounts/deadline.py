@@ -85,6 +85,11 @@ class Deadline:
             self._tell(connection)
         return execute(sql, params, many, context)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether no time is left."""
+        return monotonic() >= self._end
+
     def _tell(self, connection: Any) -> None:
         steps = math.ceil((self._end - monotonic()) / self._step)
         if steps <= 0:
@@ -92,6 +97,11 @@ class Deadline:
         if _limit(connection, math.ceil(round(steps * self._step * MILLISECONDS, 3))):
             self._tell_again_at = self._end - (steps - 1) * self._step
             self._told_in = connection.run_on_commit
+
+
+def time_is_up() -> bool:
+    """Tell whether the thread has a deadline that is over."""
+    return any(each.is_over for each in connections[DEFAULT_DB_ALIAS].execute_wrappers if isinstance(each, Deadline))
 
 
 def _limit(connection: Any, milliseconds: int) -> bool:

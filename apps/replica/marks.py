@@ -1,11 +1,10 @@
 """How far the primary's log was when a client had written: what a replica must have replayed before it is asked.
 
-Redis keeps it, for all processes on all hosts. It is kept longer than a replica that is asked can be behind; so what
-has gone is not missed.
+Redis keeps it, for all processes on all hosts. It may lose it at any time, by a restart, a flush or an eviction: whose
+mark is not there may have written up to now, and is marked anew.
 """
 
 import logging
-from math import ceil
 from typing import Final
 
 from django.conf import settings
@@ -26,16 +25,18 @@ UNREACHED: Final = 2**53 - 1
 
 KEEP: Final = """
 local held = redis.call('GET', KEYS[1])
-if held and tonumber(held) > tonumber(ARGV[1]) then
-  return redis.call('EXPIRE', KEYS[1], ARGV[2])
+if not held or tonumber(held) <= tonumber(ARGV[1]) then
+  redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 end
-redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 return 1
 """
-"""Of two that write at once the later position stays, whoever comes here first."""
+"""Of two that write at once the later position stays, whoever comes here first, and goes when its own time is over."""
+
+KEPT: Final = 600
+"""Seconds. Whoever comes later than that is marked anew, which costs a statement on the primary."""
 
 SPARE: Final = 5
-"""Seconds that a mark outlives the most a replica may be behind."""
+"""Seconds that a worker waits beyond the most a replica may be behind."""
 
 
 def note_write(client: str) -> None:
@@ -43,21 +44,27 @@ def note_write(client: str) -> None:
 
     To be called once that is committed, and before the client is told.
     """
-    if not settings.REPLICA_URL:
-        return
-    position, seconds = _position(), ceil(settings.REPLICA_MAX_LAG_SECONDS) + SPARE
-    noted = server.attempt(lambda: lines().ask("EVAL", KEEP, 1, _key(client), position, seconds), otherwise=None)
-    if noted is None:
-        watch().distrust(seconds)
+    if settings.REPLICA_URL:
+        _marked(client)
 
 
 def mark_of(client: str) -> int | None:
-    """Return up to where a replica must have replayed the log for a client; None if that can't be known.
+    """Return up to where a replica must have replayed the log for a client; None if that can't be known."""
+    held = server.attempt(lambda: lines().ask("GET", _key(client)) or b"", otherwise=None)
+    if held is None:
+        return None
+    return int(held) if held else _marked(client)
 
-    0 is anywhere: the client has written nothing of late.
-    """
-    held = server.attempt(lambda: lines().ask("GET", _key(client)) or b"0", otherwise=None)
-    return None if held is None else int(held)
+
+def _marked(client: str) -> int:
+    """Leave a client's mark, and return it."""
+    position = _position()
+    # What can't be told is asked of the next who comes; until then it must outlive the marks of who asked before.
+    seconds = SPARE if position == UNREACHED else KEPT
+    noted = server.attempt(lambda: lines().ask("EVAL", KEEP, 1, _key(client), position, seconds), otherwise=None)
+    if noted is None:
+        watch().distrust(settings.REPLICA_MAX_LAG_SECONDS + SPARE)
+    return position
 
 
 def _position() -> int:

@@ -7,11 +7,13 @@ one and half from the other.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
 
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from apps.accounts.deadline import time_is_up
 from apps.accounts.prepared import prepared
 
 from .marks import mark_of
@@ -22,7 +24,11 @@ from .watch import REPLICA, watch
 R = TypeVar("R")
 Read = Callable[[], R]
 
-REACHED: Final = "SELECT pg_is_in_recovery() AND pg_last_wal_replay_lsn() >= ('0/0'::pg_lsn + $1::numeric)"
+REPLAYED: Final = """
+SELECT coalesce(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() - '0/0'::pg_lsn END, 0)::bigint
+"""
+_replayed: Final[WeakKeyDictionary[Any, int]] = WeakKeyDictionary()
+"""How far the replica had replayed the log when it was asked over a connection, which ends before that could shrink."""
 
 
 class Straight:
@@ -42,7 +48,7 @@ class Reader:
     """Reads for one request: from the replica, and when that fails from the primary, again from the start."""
 
     def __init__(self, mark: int) -> None:
-        """Ask no replica that has not replayed the log up to there; 0 is anywhere."""
+        """Ask no replica that has not replayed the log up to there."""
         self._mark, self._hindrance = mark, ""
 
     def __call__(self, read: Read[R]) -> R:
@@ -52,11 +58,11 @@ class Reader:
             with Instead(held):
                 self._hindrance = self._found(held)
                 answer = None if self._hindrance else _tried(read, held)
-            if not self._hindrance and not held.errors_occurred:
+            if not self._hindrance and not _failed(held):
                 READS.labels(ANSWERED).inc()
                 return answer  # type: ignore[return-value]
             self._hindrance = self._hindrance or FAILED
-            if self._hindrance == FAILED:
+            if held.connection is None or held.connection.closed:
                 watch().doubt()
         READS.labels(self._hindrance).inc()
         return read()
@@ -65,12 +71,12 @@ class Reader:
         """Return what hinders the replica from being asked."""
         try:
             held.ensure_connection()
-            if self._mark and not prepared(REACHED, [self._mark])[0][0]:
-                return WRITTEN
+            raw = held.connection
+            if _replayed.get(raw, 0) < self._mark:
+                _replayed[raw] = prepared(REPLAYED)[0][0]
         except Error:
             return FAILED
-        self._mark = 0
-        return ""
+        return WRITTEN if _replayed.get(raw, 0) < self._mark else ""
 
 
 class Instead(AbstractContextManager[None]):
@@ -93,12 +99,17 @@ class Instead(AbstractContextManager[None]):
         self._other.execute_wrappers = self._own
 
 
+def _failed(held: BaseDatabaseWrapper) -> bool:
+    """Tell whether the database failed; who is slower than may be would be so on the primary too."""
+    return held.errors_occurred and not time_is_up()
+
+
 def _tried(read: Read[R], held: BaseDatabaseWrapper) -> R | None:
     """Return what is read; None, or what tells of errors, if the database failed."""
     try:
         return read()
     except Exception:
-        if not held.errors_occurred:
+        if not _failed(held):
             raise
         return None
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
-from .metrics import LAG
+from .metrics import lag
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class Watch:
         while self._ends and self._ends[0][1] <= replayed:
             self._held_at = self._ends.popleft()[0]
         age = monotonic() - self._held_at
-        LAG.set(age)
+        lag().set(age)
         self._note("" if age < self._most else f"is more than {self._most:g} s behind")
         self._good_until = self._held_at + self._most
         return None

@@ -151,6 +151,7 @@ def own_writes(all_: Installation) -> str:
         ]
         read = all_.read(reading, all_.supervisor, order)
         hold((read["title"], read["version"]) == (f"Title {number}", version), read)
+    all_.read(all_.hosts[0], all_.technician, order)  # who is new reads what there was when they came
     with all_.replica.paused():
         data(all_.hosts[0], all_.supervisor, RETITLE, id=order, v=version, t="Last")
         seen = [all_.read(host, all_.supervisor, order)["title"] for host in all_.hosts]
