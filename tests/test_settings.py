@@ -1,5 +1,6 @@
 """What the environment decides, tried in processes of their own."""
 
+import json
 import os
 import subprocess
 import sys
@@ -151,3 +152,19 @@ def test_plain_http_and_a_trusted_proxy_are_chosen_by_name() -> None:
 def test_redis_may_be_given_in_parts() -> None:
     parts = {"REDIS_HOST": "cache", "REDIS_PASSWORD": "p@ss/word", "REDIS_DB": "3", "REDIS_SSL": "1", "REDIS_URL": ""}
     assert value("s.CACHES['default']['LOCATION']", **parts) == "rediss://:p%40ss%2Fword@cache:6379/3"
+
+
+def test_logs_as_json_go_to_standard_output_an_object_a_line_and_the_trail_gets_no_file() -> None:
+    said = "import logging; from django import setup; setup(); logging.getLogger('any').warning('Hear %s', 'this')"
+    done = run("-c", said, **READ | PRODUCTION, LOG_FORMAT="json")
+    assert (done.returncode, done.stderr) == (0, "")
+    (line,) = map(json.loads, done.stdout.splitlines())
+    told = {name: line[name] for name in ("levelname", "name", "message", "correlation_id")}
+    assert told == {"levelname": "WARNING", "name": "any", "message": "Hear this", "correlation_id": "-"}
+    assert value("repr(s.AUDIT_LOG), 'audit' in s.LOGGING['handlers']", LOG_FORMAT="json") == "'' False"
+
+
+def test_the_log_file_of_the_trail_is_rotated_as_promised(tmp_path: Path) -> None:
+    handler = "s.LOGGING['handlers']['audit']"
+    shown = value(f"{handler}['filename'], {handler}['maxBytes'], {handler}['backupCount']", AUDIT_LOG=f"{tmp_path}/a")
+    assert shown == f"{tmp_path}/a 10000000 90"
