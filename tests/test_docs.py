@@ -27,6 +27,18 @@ def test_every_variable_that_settings_read_is_documented() -> None:
     assert {name for name in read - {"MAKELEVEL"} if f"`{name}`" not in OPERATORS} == set()
 
 
+def test_every_metric_is_documented_with_its_labels_and_no_other() -> None:
+    declared, counted = {}, re.compile(r'\b(Counter|Gauge|Histogram)\(\s*"([a-z_]+)",\s*"[^"]*",?\s*(?:\[([^]]*)])?')
+    for module in (path for layer in ("apps", "schema", "project") for path in (ROOT / layer).rglob("*.py")):
+        for kind, name, labels in counted.findall(module.read_text()):
+            ending = "_total" if kind == "Counter" and not name.endswith("_total") else ""
+            declared[name + ending] = set(re.findall(r"\w+", labels))
+    rows = OPERATORS.split("| metric | labels | counts |\n")[1].split("\n\n")[0].splitlines()[1:]
+    told = [(cells[1], set(re.findall(r"`(\w+)`", cells[2]))) for cells in (row.split("|") for row in rows)]
+    assert {name: labels for names, labels in told for name in re.findall(r"`(\w+)`", names)} == declared
+    assert len(declared) > 20
+
+
 def test_every_command_that_is_named_exists_and_ours_are_named() -> None:
     commands = get_commands()
     named = set(re.findall(r"manage\.py (\w+)", OPERATORS + README))
