@@ -112,7 +112,9 @@ AUDIT_RETENTION_DAYS: Final = env.int("AUDIT_RETENTION_DAYS", 90, validate=valid
 INTROSPECTION: Final = env.bool("INTROSPECTION", EMBEDDED or DEBUG)
 GRAPHIQL: Final = env.bool("GRAPHIQL", EMBEDDED or DEBUG)
 GRAPHIQL_TOKEN: Final = env.str("GRAPHIQL_TOKEN", "") if EMBEDDED else ""
-METRICS_TOKEN: Final = env.str("METRICS_TOKEN", "") or (embedded.secret("metrics-token") if EMBEDDED else "")
+METRICS_TOKEN: Final = env.str("METRICS_TOKEN", "", validate=filled_in) or (
+    embedded.secret("metrics-token") if EMBEDDED else ""
+)
 
 
 def redis_url() -> str:

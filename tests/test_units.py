@@ -118,7 +118,7 @@ def test_a_shell_reads_in_an_example_what_systemd_does(file: Path, tmp_path: Pat
 def test_the_server_refuses_what_was_left_to_be_filled_in(file: Path) -> None:
     given = variables(file.read_text())
     unfilled = [name for name, value in given.items() if "CHANGE-ME" in value]
-    assert unfilled == ["SECRET_KEY", "DATABASE_URL", "REDIS_URL"]
+    assert unfilled == ["SECRET_KEY", "DATABASE_URL", "REDIS_URL", "METRICS_TOKEN"]
     for name in unfilled:
         filled = {each: value.replace("CHANGE-ME", "x" * 60) for each, value in given.items() if each != name}
         refused = manage("check", **filled, **{name: given[name]})
