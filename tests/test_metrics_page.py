@@ -20,6 +20,7 @@ from apps.throttle.metrics import HITS
 from project.gauges import Gauges
 from project.intake import Turns
 from project.metrics import LIMITS
+from project.switches import SWITCHES
 from tests.servers import Server, served, somebodys_token
 
 SOME: Final = "a-token-for-prometheus"
@@ -124,8 +125,8 @@ def test_who_waits_for_a_turn_is_counted() -> None:
 
 @pytest.fixture
 def server(transactional_db: None, tmp_path: Path) -> Iterator[Server]:
-    """Return a real server of two workers on the tests' database."""
-    with served(tmp_path) as running:
+    """Return a real server of two workers on the tests' database, with one feature off."""
+    with served(tmp_path, ENABLE_BULK_OPERATIONS="0") as running:
         yield running
 
 
@@ -157,6 +158,11 @@ def test_the_page_adds_up_what_all_workers_have_counted(server: Server) -> None:
 
     until(both_have_worked)
     assert {server.metrics()[name] for _ in range(10)} == {sent}  # whichever worker is asked
+
+
+def test_all_workers_together_say_once_which_features_are_on(server: Server) -> None:
+    shown = {name: value for name, value in server.metrics().items() if name.startswith("feature_enabled")}
+    assert shown == {f'feature_enabled{{feature="{each}"}}': float(each != "bulk_operations") for each in SWITCHES}
 
 
 def test_what_a_killed_worker_has_counted_stays_and_what_it_held_goes(server: Server) -> None:

@@ -22,6 +22,7 @@ from apps.throttle import memory
 from apps.throttle.limits import Bucket, LimitsUnavailableError, Window, give_back
 from apps.throttle.lines import lines
 from apps.throttle.server import REST, Server
+from project.caches import cache_of
 from tests.buckets import (
     AWAY,
     BACK,
@@ -280,8 +281,8 @@ def test_sentinels_lead_to_the_server_that_took_over(
     with Valkey(tmp_path / "other", "--replicaof", f"127.0.0.1 {valkey.port}") as other:
         until(lambda: other.ask.info("replication")["master_link_status"] == "up")
         with sentinel(tmp_path, valkey) as port:
-            factory = "django_redis.pool.SentinelConnectionFactory"
-            use(settings, "redis://main/0", CONNECTION_FACTORY=factory, SENTINELS=[("127.0.0.1", port)])
+            found = cache_of(f"redis+sentinel://127.0.0.1:{port}/main/0")
+            use(settings, found["LOCATION"], **found["OPTIONS"])
             assert draws(SLOW, client_id, 6)
             valkey.ask.wait(1, 1000)
             valkey.kill()
