@@ -77,6 +77,12 @@ def entered(model: type[Entity], names: tuple[str, ...], *, required: bool = Fal
     return fields
 
 
+def with_article(model: type[Entity]) -> str:
+    """Return the name of an entity with the article that it takes."""
+    name = str(model._meta.verbose_name)
+    return f"an {name}" if name[0] in "aeiou" else f"a {name}"
+
+
 @cache
 def create_input(model: type[Entity]) -> Any:
     """Return the input of the mutation that creates an entity."""
@@ -89,7 +95,7 @@ def update_input(model: type[Entity]) -> Any:
     """Return the input of the mutation that edits an entity."""
     merge = (OnConflict, strawberry.field(default=OnConflict.FAIL, description="What to do if it changed since."))
     fields = {**TARGET, **entered(model, model.editing.fields), **COMMENT, "on_conflict": merge, **KEY}
-    description = f"New values of a {model._meta.verbose_name}. What is left out stays; null empties a field."
+    description = f"New values of {with_article(model)}. What is left out stays; null empties a field."
     return make(f"Update{model.__name__}Input", description, fields)
 
 
@@ -97,7 +103,7 @@ def update_input(model: type[Entity]) -> Any:
 def transition_input(model: type[WorkflowEntity], actions: Any) -> Any:
     """Return the input of the mutation that takes an entity through a transition."""
     fields = {**TARGET, **_action(actions), **COMMENT, **carried_fields(model), **KEY}
-    return make(f"Transition{model.__name__}Input", f"What to do to a {model._meta.verbose_name}.", fields)
+    return make(f"Transition{model.__name__}Input", f"What to do to {with_article(model)}.", fields)
 
 
 @cache

@@ -31,6 +31,7 @@ from .inputs import (
     transition_input,
     update_input,
     values_of,
+    with_article,
 )
 from .lifecycle import action_enum
 from .reads.global_id import GlobalId
@@ -96,7 +97,7 @@ def create_mutation(model: type[Entity], node: Any) -> StrawberryField:
     def work(actor: Any, given: Any) -> Entity:
         return services.create(model, values_of(model, given, model.editing.fields), actor=actor)
 
-    described = f"Create a {model._meta.verbose_name}."
+    described = f"Create {with_article(model)}."
     return mutation(
         f"create{model.__name__}", described, create_input(model), work, (node, ValidationFailed, PermissionDenied)
     )
@@ -115,7 +116,7 @@ def update_mutation(model: type[Entity], node: Any) -> StrawberryField:
             on_conflict=given.on_conflict,
         )
 
-    described = f"Change fields of a {model._meta.verbose_name}, on top of the version that you saw."
+    described = f"Change fields of {with_article(model)}, on top of the version that you saw."
     return mutation(f"update{model.__name__}", described, update_input(model), work, (node, *ERRORS))
 
 
@@ -132,7 +133,7 @@ def transition_mutation(model: type[WorkflowEntity], node: Any) -> StrawberryFie
             takes=carried(model, given),
         )
 
-    described = f"Take a {model._meta.verbose_name} from one state to another."
+    described = f"Take {with_article(model)} from one state to another."
     inputs = transition_input(model, action_enum(model))
     return mutation(f"transition{model.__name__}", described, inputs, work, (node, *ERRORS))
 

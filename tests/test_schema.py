@@ -1,5 +1,6 @@
 """The published schema: committed, described to the last argument, and good for the documents that clients send."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,10 @@ def test_the_committed_schema_is_the_present_one() -> None:
 @pytest.mark.parametrize("kind", OURS, ids=lambda kind: kind.name)
 def test_everything_of_a_type_is_described(kind: GraphQLNamedType) -> None:
     assert [name for name, description in descriptions(kind).items() if not (description or "").strip()] == []
+
+
+def test_articles_go_with_their_words() -> None:
+    assert re.findall(r"\ba [aeio]\w+|\ban [^aeio\W]\w+", SDL.read_text(), re.IGNORECASE) == []
 
 
 def descriptions(kind: GraphQLNamedType) -> dict[str, str | None]:
