@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from typing import Any
 
 import pytest
@@ -70,6 +71,15 @@ def test_a_session_asks_with_the_csrf_token_only(technician: User) -> None:
     assert code(refused) == "BAD_REQUEST"
     client.get("/graphql", headers={"Accept": "text/html"})
     served = post(client, {"query": ME}, **{"X-CSRFToken": client.cookies["csrftoken"].value})
+    assert served.json()["data"]["me"]["name"] == technician.name
+
+
+def test_a_page_of_our_origin_reads_the_csrf_token_off_the_sign_in_page(technician: User) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(technician)
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', client.get("/login/").text)
+    assert token
+    served = post(client, {"query": ME}, **{"X-CSRFToken": token[1]})
     assert served.json()["data"]["me"]["name"] == technician.name
 
 
