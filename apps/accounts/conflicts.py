@@ -14,4 +14,5 @@ model. The services find conflicts in their own way, and tell of them as of any 
 def refuse_stale(row: Any) -> NoReturn:
     """Tell of a stale row, and raise RecordModifiedError."""
     conflict_found.send(sender=type(row))
-    raise RecordModifiedError(target=row)
+    message = "The record has been modified, or is gone, since it was read."
+    raise RecordModifiedError(message, target=row)
