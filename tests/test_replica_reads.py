@@ -104,15 +104,17 @@ def test_who_has_written_is_marked_with_the_end_of_the_log(with_replica: None) -
     assert mark_of(client) == kept(client)
 
 
-def test_whose_mark_is_not_there_may_have_written_up_to_now_and_is_marked_once(with_replica: None) -> None:
+def test_whose_mark_is_not_there_may_have_written_up_to_now_and_is_marked_once(
+    with_replica: None, other: BaseDatabaseWrapper
+) -> None:
     client = uuid4().hex
     note_write(client)
     lost = kept(client)
-    write_something()
+    write_something(other)
     lines().ask("DEL", marks._key(client))
     before = end_of_log()
     mark = mark_of(client) or 0
-    write_something()
+    write_something(other)
 
     assert lost < before <= mark < end_of_log()
     assert mark_of(client) == mark
@@ -148,9 +150,9 @@ def end_of_log() -> int:
     return int(prepared(marks.POSITION)[0][0])
 
 
-def write_something() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_logical_emit_message(false, 'test', 'written')")
+def write_something(other: BaseDatabaseWrapper) -> None:
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_logical_emit_message(true, 'test', 'written')")
 
 
 def kept(client: str) -> int:

@@ -19,7 +19,11 @@ from .watch import watch
 
 logger = logging.getLogger(__name__)
 
-POSITION: Final = "SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint"
+POSITION: Final = """
+SELECT (CASE current_setting('synchronous_commit') WHEN 'off' THEN pg_current_wal_insert_lsn()
+        ELSE pg_current_wal_flush_lsn() END - '0/0'::pg_lsn)::bigint
+"""
+"""What is committed is flushed, unless that is turned off; what reads add to the log waits long for it."""
 UNREACHED: Final = 2**53 - 1
 """Further than any log gets, which has written nine petabytes by then; the largest number that Lua tells exactly."""
 
