@@ -12,7 +12,7 @@ from redis.retry import Retry
 
 SEVERAL: Final = re.compile(
     r"(?P<scheme>rediss?)\+(?P<form>cluster|sentinel)://(?:(?P<user>[^:@/]*):(?P<password>[^@/]*)@)?"
-    r"(?P<places>[^@/,]+(?:,[^@/,]+)*)/?(?P<path>.*)"
+    r"(?P<places>[^@/,?]+(?:,[^@/,?]+)*)/?(?P<path>[^?]*)(?:\?ssl_ca_certs=(?P<trusted>[^&]+))?"
 )
 PORTS: Final = {"cluster": 6379, "sentinel": 26379}
 TIMEOUT: Final = 1
@@ -27,7 +27,8 @@ def cache_of(url: str) -> dict[str, Any]:
     """Return what is particular to a URL in the settings of the cache.
 
     `redis://host:port/0`, `rediss://` and `unix://` lead to one server. `redis+cluster://host:port,host:port` leads to
-    a cluster by some of its nodes; `redis+sentinel://host:port,host:port/name/0` to the server that sentinels know by a
+    a cluster by some of its nodes, `rediss+cluster://` by TLS, whose certificates may be held against those of a file:
+    `?ssl_ca_certs=/path`. `redis+sentinel://host:port,host:port/name/0` leads to the server that sentinels know by a
     name. Before the hosts may stand `user:password@`. Raises UrlError.
     """
     if "+" not in url.partition("://")[0]:
@@ -37,6 +38,8 @@ def cache_of(url: str) -> dict[str, Any]:
         raise UrlError(
             "It is like redis+cluster://host:6379,host:6379 or redis+sentinel://host:26379,host:26379/name/0."
         )
+    if found["trusted"] and found["scheme"] + found["form"] != "redisscluster":
+        raise UrlError("Only rediss://... and rediss+cluster://... have ssl_ca_certs, which is for TLS.")
     if found["form"] == "cluster":
         return {"LOCATION": [url], "OPTIONS": {"CONNECTION_FACTORY": "project.caches.ClusterFactory"}}
     if found["scheme"] == "rediss" or not re.fullmatch(r"[\w.-]+(/\d+)?", found["path"]):
@@ -77,6 +80,7 @@ def _cluster(url: str, timeout: float, connect_timeout: float) -> RedisCluster:
         username=unquote(found["user"] or "") or None,
         password=unquote(found["password"] or "") or None,
         ssl=found["scheme"] == "rediss",
+        ssl_ca_certs=unquote(found["trusted"] or "") or None,
         socket_timeout=timeout,
         socket_connect_timeout=connect_timeout,
         retry=Retry(NoBackoff(), 1),  # its own way waits for seconds between tries, and requests with it

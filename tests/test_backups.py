@@ -16,6 +16,7 @@ from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, cast
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -56,7 +57,7 @@ def rows(demo: Tenant, rival: Tenant) -> list[Any]:
 
 @pytest.fixture
 def new_database() -> Iterator[str]:
-    name = f"restored_{connection.settings_dict['NAME']}"
+    name = f"restored_{uuid4().hex[:12]}"
     yield name
     archive.drop(name)
 
@@ -99,7 +100,12 @@ def rewritten(made: Path, change: Any) -> None:
 
 def test_a_good_backup_passes_its_rehearsal_which_leaves_nothing_behind(folder: Path, rows: list[Any]) -> None:
     made, before = backup(folder), databases()
-    assert restore(folder) == f"{made} can be restored: all tables are as they were\n"
+    first, *lines, last = restore(folder).splitlines()
+    assert first == f"{made} can be restored: all tables are as they were"
+    assert f"{2:>12,} work_orders_workorder of tenants: 2" in lines
+    assert f"{Tenant.unscoped.count():>12,} accounts_tenant" in lines
+    newest = AuditEntry.unscoped.latest("id")
+    assert last == f"newest audit entry: {newest.pk} of {newest.at.isoformat()}"
     assert databases() == before
 
 

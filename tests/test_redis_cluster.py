@@ -192,6 +192,9 @@ def test_sentinels_are_named_with_what_they_watch(url: str, location: str, senti
         "redis+sentinel://a:1",
         "redis+sentinel://a:1/main/x",
         "rediss+sentinel://a:1/main/0",
+        "redis+cluster://a:1?ssl_ca_certs=/a.pem",
+        "redis+sentinel://a:1/main/0?ssl_ca_certs=/a.pem",
+        "rediss+cluster://a:1?ssl_check_hostname=no",
         "http+cluster://a:1",
     ],
 )

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -63,18 +63,37 @@ def listens(port: int) -> bool:
     return False
 
 
+@contextmanager
+def behind_tls(folder: Path, listening: int, *options: str) -> Iterator[Valkey]:
+    """Start a Valkey, which is reached by TLS on another port."""
+    with Valkey(folder, *options) as valkey:
+        command = [sys.executable, "-c", TERMINATOR, str(listening), str(valkey.port), *map(str, certify(folder))]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            try:
+                until(lambda: listens(listening))
+                yield valkey
+            finally:
+                process.kill()
+
+
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[int]:
     """Return where a Valkey that wants a password is reached by TLS."""
     found = closed_port()
-    with Valkey(tmp_path, "--requirepass", PASSWORD) as valkey:
-        command = [sys.executable, "-c", TERMINATOR, str(found), str(valkey.port), *map(str, certify(tmp_path))]
-        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-            try:
-                until(lambda: listens(found))
-                yield found
-            finally:
-                process.kill()
+    with behind_tls(tmp_path, found, "--requirepass", PASSWORD):
+        yield found
+
+
+@pytest.fixture
+def cluster_port(tmp_path: Path) -> Iterator[int]:
+    """Return where the one node of a cluster is reached by TLS, as it says of itself."""
+    found = closed_port()
+    told = {"cluster-enabled": "yes", "cluster-port": closed_port(), "cluster-announce-port": found}
+    options = [str(word) for name, value in told.items() for word in (f"--{name}", value)]
+    with behind_tls(tmp_path, found, *options, "--cluster-announce-ip", "127.0.0.1") as valkey:
+        valkey.ask.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+        until(lambda: valkey.ask.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
+        yield found
 
 
 def lead(settings: Settings, address: str) -> None:
@@ -94,6 +113,28 @@ def test_limits_and_caches_are_kept_there(
     assert len(held(client_id)) == 1  # and not in this process, as while Redis is away
     cache.set(client_id, "kept")
     assert cache.get(client_id) == "kept"
+
+
+def test_so_are_they_on_a_cluster(
+    cluster_port: int, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh_server(monkeypatch)
+    lead(settings, f"rediss+cluster://127.0.0.1:{cluster_port}?ssl_ca_certs={tmp_path}/certificate.pem")
+    client_id = uuid4().hex
+    assert draws(POINTS, client_id, 6)
+    assert left(POINTS, client_id) == 4
+    assert len(held(client_id)) == 1
+    cache.set(client_id, "kept")
+    assert cache.get(client_id) == "kept"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("scheme", ["rediss+cluster", "redis+cluster"])
+def test_a_cluster_that_is_not_trusted_is_away_and_so_is_one_without_tls(
+    cluster_port: int, settings: Settings, scheme: str
+) -> None:
+    lead(settings, f"{scheme}://127.0.0.1:{cluster_port}")
+    assert Client().get("/readyz").json()["redis"] == "away"
 
 
 @pytest.mark.django_db

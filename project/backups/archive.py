@@ -94,8 +94,8 @@ def _left_over(folder: Path) -> list[Path]:
     return [each for each in (*drafts, *lone) if time() - each.stat().st_mtime > A_DAY]
 
 
-def restore(backup: Path, database: str) -> None:
-    """Load a backup into a new database of the same server, and compare what is there with what was.
+def restore(backup: Path, database: str) -> Contents:
+    """Load a backup into a new database of the same server, and compare what is there with what was; return that.
 
     Raises BackupError: the file is damaged, there is such a database, or it holds something else; then it is dropped.
     """
@@ -110,6 +110,7 @@ def restore(backup: Path, database: str) -> None:
         except BaseException:
             drop(database)
             raise
+    return contents
 
 
 def drop(database: str) -> None:

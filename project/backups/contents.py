@@ -1,6 +1,8 @@
 """What a database holds, told so that two of them can be compared."""
 
 from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, TypedDict, TypeGuard
 
 from psycopg import Connection, sql
@@ -65,6 +67,16 @@ def _are_rows(told: object) -> bool:
         case {"table": str(), "tenant": int() | None, "rows": int(), "digest": str()}:
             return True
     return False
+
+
+def told(contents: Contents) -> Iterator[str]:
+    """Yield in words how many rows each table has, of how many tenants, and which audit entry is the newest."""
+    for table, group in groupby(contents["tables"], key=itemgetter("table")):
+        counted = [*group]
+        owners = "" if counted[0]["tenant"] is None else f" of tenants: {len(counted)}"
+        yield f"{sum(rows['rows'] for rows in counted):>12,} {table}{owners}"
+    if newest := contents["newest_audit_entry"]:
+        yield f"newest audit entry: {newest['id']} of {newest['at']}"
 
 
 def differences(expected: Contents, found: Contents) -> Iterator[str]:

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from project.backups import archive
+from project.backups.contents import told
 
 
 class Command(BaseCommand):
@@ -31,12 +32,13 @@ code 1 if the backup is damaged or anything differs. The role needs CREATEDB."""
         try:
             chosen = _newest(backup)
             with archive.stopping_in_order():
-                archive.restore(chosen, database)
+                held = archive.restore(chosen, database)
                 if into is None:
                     archive.drop(database)
         except (archive.BackupError, OSError) as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"{chosen} {'is in ' + database if into else 'can be restored'}: all tables are as they were")
+        done = f"is in {database}" if into else "can be restored"
+        self.stdout.write(f"{chosen} {done}: all tables are as they were\n" + "\n".join(told(held)))
 
 
 def _newest(backup: Path) -> Path:
