@@ -102,7 +102,7 @@ def test_a_good_backup_passes_its_rehearsal_which_leaves_nothing_behind(folder: 
     made, before = backup(folder), databases()
     first, *lines, last = restore(folder).splitlines()
     assert first == f"{made} can be restored: all tables are as they were"
-    assert f"{2:>12,} work_orders_workorder of tenants: 2" in lines
+    assert f"{2:>12,} work_orders_workorder (tenants: 2)" in lines
     assert f"{Tenant.unscoped.count():>12,} accounts_tenant" in lines
     newest = AuditEntry.unscoped.latest("id")
     assert last == f"newest audit entry: {newest.pk} of {newest.at.isoformat()}"

@@ -73,7 +73,7 @@ def told(contents: Contents) -> Iterator[str]:
     """Yield in words how many rows each table has, of how many tenants, and which audit entry is the newest."""
     for table, group in groupby(contents["tables"], key=itemgetter("table")):
         counted = [*group]
-        owners = "" if counted[0]["tenant"] is None else f" of tenants: {len(counted)}"
+        owners = "" if counted[0]["tenant"] is None else f" (tenants: {len(counted)})"
         yield f"{sum(rows['rows'] for rows in counted):>12,} {table}{owners}"
     if newest := contents["newest_audit_entry"]:
         yield f"newest audit entry: {newest['id']} of {newest['at']}"
