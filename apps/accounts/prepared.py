@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
 from cachetools import LRUCache
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import Connection, OperationalError, RawCursor
 from psycopg.adapt import AdaptersMap, PyFormat, Transformer
@@ -50,6 +51,27 @@ def prepared(sql: str, params: Sequence[Any] = (), ticks: Collection[int] = ()) 
     for wrapper in reversed(held.execute_wrappers):
         execute = partial(wrapper, execute)
     return execute(sql, given, False, {"connection": held, "cursor": None})
+
+
+def prepared_first(sql: str, params: Sequence[Any] = ()) -> list[Row]:
+    """Run a statement that only reads, with which a request begins, over a connection that lives.
+
+    PostgreSQL that is restarted ends all connections, also those that nobody uses. Who finds one of them dead has lost
+    nothing yet, and takes another.
+    """
+    held = connections[DEFAULT_DB_ALIAS]
+    for _ in range(settings.DATABASE_POOL_SIZE):
+        try:
+            return prepared(sql, params)
+        except Error:
+            if held.in_atomic_block or not _has_died(held.connection):
+                raise
+            held.close()
+    return prepared(sql, params)
+
+
+def _has_died(raw: Connection[Any] | None) -> bool:
+    return raw is not None and raw.pgconn.status != ConnStatus.OK
 
 
 def _executed(

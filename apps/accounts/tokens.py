@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from .models import ApiToken, User
-from .prepared import prepared
+from .prepared import prepared_first
 
 PREFIX: Final = "wg_"
 """What every token starts with, so that scanners for leaked secrets can find one."""
@@ -70,7 +70,7 @@ def find_token(text: str) -> Bearer | None:
     """
     if not is_token(text):
         return None
-    for token_id, last_used_at, *row in prepared(_statement(), [digest(text), timezone.now()]):
+    for token_id, last_used_at, *row in prepared_first(_statement(), [digest(text), timezone.now()]):
         return Bearer(User.from_db(DEFAULT_DB_ALIAS, _columns(), row), token_id, last_used_at)
     return None
 
