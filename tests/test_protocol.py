@@ -255,6 +255,13 @@ def test_a_body_is_json_in_utf_8_by_its_header(send: Send, content_type: str, st
     assert ("data" in answer.json()) == (status == 200)
 
 
+def test_a_body_is_not_compressed(send: Send) -> None:
+    assert send({"query": CREATE}, HTTP_CONTENT_ENCODING="identity").status_code == 200
+    answer = send({"query": CREATE}, HTTP_CONTENT_ENCODING="gzip")
+    assert (answer.status_code, codes(answer)) == (415, ["BAD_REQUEST"])
+    assert WorkOrder.unscoped.count() == 1
+
+
 def test_a_body_has_a_size(send: Send, settings: Settings) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
     body: dict[str, str] = {"query": ME, "padding": ""}

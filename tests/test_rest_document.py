@@ -47,6 +47,17 @@ def validator(document: Json, name: str) -> Draft202012Validator:
     return Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": document["components"]})
 
 
+def test_of_each_member_a_generator_learns_the_type(document: Json) -> None:
+    kinds = {"type", "const", "enum", "anyOf", "$ref"}
+    members = [
+        (name, member)
+        for name, schema in document["components"]["schemas"].items()
+        for member, told in schema.get("properties", {}).items()
+        if not kinds & told.keys()
+    ]
+    assert members == [("Change", "before"), ("Change", "after")]  # which are of the type of the field
+
+
 def errors(check: Draft202012Validator, body: Any) -> list[str]:
     return [error.message for error in check.iter_errors(body)]
 

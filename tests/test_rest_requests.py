@@ -130,6 +130,28 @@ def test_what_is_no_json_by_its_header_is_not_read(media: str, script: Script, o
         told(script.send(WorkOrder, {**BODY, "items": [target(order)]}, media=media), 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
+def test_a_compressed_body_is_told_so(script: Script, order: Any) -> None:
+    body = json.dumps({**BODY, "items": [target(order)]}).encode()
+    for coding, sent in (("gzip", gzip.compress(body)), ("br", body)):
+        with nothing_changes():
+            answer = script.send(WorkOrder, sent, Content_Encoding=coding)
+        assert "Content-Encoding" in told(answer, 415, "UNSUPPORTED_MEDIA_TYPE")["detail"]
+    assert script.send(WorkOrder, body, Content_Encoding="Identity").status_code == 200
+
+
+def test_what_is_wrong_is_told_with_its_place_and_how_much_there_is(script: Script, db: None) -> None:
+    one = told(script.bulk(WorkOrder, [{"id": "x"}], "APPROVE"), 422, "VALIDATION_FAILED")
+    assert one["detail"] == "#/items/0/version: This is missing."
+    two = told(script.send(WorkOrder, {}), 422, "VALIDATION_FAILED")
+    assert two["detail"] == "#/action: This is missing. There is more: 2 in all."
+    key = told(
+        script.send(WorkOrder, BODY | {"items": [{"id": "x", "version": 1}]}, Idempotency_Key="x" * 201),
+        422,
+        "VALIDATION_FAILED",
+    )
+    assert key["detail"].startswith("Idempotency-Key: ")
+
+
 def test_a_body_above_a_megabyte_is_not_read(script: Script) -> None:
     with nothing_changes():
         told(script.send(WorkOrder, b" " * 1_048_577), 413, "TOO_LARGE")
@@ -153,8 +175,9 @@ def test_without_a_valid_token_nothing_is_done(header: str | None, order: Any) -
     sent = {"Authorization": header} if header else {}
     with nothing_changes():
         answer = client().post(BULK, {**BODY, "items": [target(order)]}, content_type="application/json", headers=sent)
-    told(answer, 401, "UNAUTHENTICATED")  # type: ignore[arg-type]
+    problem = told(answer, 401, "UNAUTHENTICATED")  # type: ignore[arg-type]
     assert answer["WWW-Authenticate"].startswith("Bearer")
+    assert "Log in" not in problem["detail"]
 
 
 def test_a_session_never_suffices_nor_is_it_looked_at(boss: User, order: Any) -> None:

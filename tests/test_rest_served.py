@@ -2,6 +2,7 @@
 
 # ruff: noqa: S603 - the command is the test's own
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from tests.writing import gid, in_state, stored, target
 
 Json = dict[str, Any]
 
+GUIDE: Final = (Path(__file__).parent.parent / "docs" / "rest.md").read_text()
 EXAMPLES: Final = "4"
 """Of each operation, beside those that Schemathesis derives from the document."""
 
@@ -99,6 +101,21 @@ def posted(port: int, path: str, token: str, body: Json) -> tuple[int, Json]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, json.load(error)
+
+
+def test_the_example_in_python_approves_what_is_submitted_or_tells_why_not(demo: Tenant, boss: User, port: int) -> None:
+    orders = [in_state(WorkOrder, demo, "SUBMITTED") for _ in range(2)]
+    (example,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+
+    def ran(token: str) -> subprocess.CompletedProcess[str]:
+        env = {"URL": f"http://127.0.0.1:{port}", "TOKEN": token}
+        return subprocess.run([sys.executable, "-c", example], env=env, check=False, capture_output=True, text=True)
+
+    with server(port):
+        refused, done = ran("wrong"), ran(issue_token(user=boss)[0])
+    assert (refused.returncode, json.loads(refused.stderr)["errors"][0]["extensions"]["code"]) == (1, "UNAUTHENTICATED")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "2 approved, 0 refused\n", "")
+    assert [stored(row)["status"] for row in orders] == ["APPROVED", "APPROVED"]
 
 
 def test_a_script_is_served_with_a_slash_at_the_end_and_without(demo: Tenant, boss: User, port: int) -> None:

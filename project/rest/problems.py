@@ -122,8 +122,9 @@ def of_request(error: RequestError) -> ProblemResponse:
     code = (error.extensions or {})["code"]
     fitting = [kind for kind in KINDS if kind.status == error.status]
     kind = next((each for each in fitting if each.code == code), fitting[0] if fitting else of_code(code))
-    headers = {"WWW-Authenticate": "Bearer"} if kind is BY_NAME["Unauthenticated"] else {}
-    return ProblemResponse(kind, error.message, headers=headers)
+    if kind is BY_NAME["Unauthenticated"]:  # to log in, as GraphQL advises, is of no use here
+        return ProblemResponse(kind, "Send `Authorization: Bearer <token>`.", headers={"WWW-Authenticate": "Bearer"})
+    return ProblemResponse(kind, error.message)
 
 
 def over_budget(error: OverBudgetError) -> HttpResponse:
@@ -151,8 +152,9 @@ def of_refusal(refusal: RefusedError) -> ProblemResponse:
 def invalid(problems: Iterable[Problem]) -> ProblemResponse:
     """Return what tells what is wrong with an input, and where in it."""
     (first, *others) = problems
-    detail = first.message + (f" There is more: {len(others)} in all." if others else "")
     errors = [_placed(each) for each in (first, *others)[:MAX_TOLD]]
+    place = errors[0].get("pointer", KEY_HEADER)
+    detail = f"{place}: {first.message}" + (f" There is more: {len(others) + 1} in all." if others else "")
     return ProblemResponse(BY_NAME["ValidationFailed"], detail, errors=errors)
 
 

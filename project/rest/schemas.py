@@ -197,9 +197,9 @@ def _kind(kind: Kind) -> Json:
 
 
 RESULTS: Final[Json] = {
-    name: {"description": f"Of a whole bulk: the `{name}` of the report."}
-    for name in ("operationId", "dryRun", "requested", "succeeded", "failed")
-} | {"results": {"type": "array", "items": ref("Result"), "description": "Of a whole bulk: one for each item."}}
+    name: {**told, "description": f"Of a whole bulk. {told['description']}"}
+    for name, told in _report()["properties"].items()
+}
 EXTENSIONS: Final[dict[str, Json]] = {
     "PermissionDenied": RESULTS,
     "NotFound": RESULTS,

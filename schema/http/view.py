@@ -62,12 +62,14 @@ def _asked(request: HttpRequest) -> tuple[Sequence[Asked], bool]:
 
 
 def sent_json(request: HttpRequest) -> bytes:
-    """Return the body of a request, which is JSON by its header, and not too large.
+    """Return the body of a request, which is JSON by its headers, not compressed, and not too large.
 
     Raises MediaTypeError, TooLargeError and BadRequestError.
     """
     if not is_json(request.META.get("CONTENT_TYPE", "")):
         raise MediaTypeError(f"Send JSON in UTF-8, with the header `Content-Type: {JSON}`.")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise MediaTypeError("Send the body as it is, without a `Content-Encoding`.")
     try:
         return request.body
     except RequestDataTooBig:
