@@ -44,6 +44,11 @@ class Server:
         body = json.dumps({"query": document, "variables": variables}).encode()
         return self._opened("/graphql", token, body, {"Content-Type": "application/json"})[0]
 
+    def bulk(self, token: str, **given: Any) -> int:
+        """Send a bulk of work orders by REST and return the status."""
+        body = json.dumps(given).encode()
+        return self._opened("/api/v1/work-orders/bulk/", token, body, {"Content-Type": "application/json"})[0]
+
     def metrics(self) -> dict[str, float]:
         """Return every sample of the page, by its name and labels as they are written."""
         _, text = self._opened("/metrics", TOKEN)

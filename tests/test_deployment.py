@@ -24,8 +24,10 @@ from apps.accounts.tokens import issue_token
 from apps.audit.models import AuditEntry
 from apps.work_orders.models import WorkOrder
 from project.embedded.places import ROOT
+from project.rest.problems import PROBLEM
 from tests import factories
 from tests.proxied import Front, Instance, free_ports, instances, proxied, readiness, required
+from tests.rest import TYPES
 from tests.test_import_work_orders import environment
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -124,6 +126,11 @@ def test_what_a_proxy_owes_its_clients(
 
     answer, body = ask(connection, token, {"query": "#" * 1_100_000})
     assert (answer.status, json.loads(body)["errors"][0]["extensions"]["code"]) == (413, "BAD_REQUEST")
+
+    connection.request("POST", "/api/v1/tasks/bulk/", "#" * 1_100_000, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["Content-Type"]) == (413, PROBLEM)
+    assert json.loads(answer.read())["type"] == TYPES["TOO_LARGE"]
 
     # Who knocks is known by the address it has, whatever it says of itself.
     for _ in range(2):

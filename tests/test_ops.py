@@ -153,6 +153,8 @@ def test_a_real_prometheus_finds_all_that_the_rules_and_the_dashboard_name(
     (tmp_path / "prometheus").mkdir()
     with served(tmp_path / "server") as server, prometheus(tmp_path / "prometheus", server) as address:
         assert server.ask(token, "query Mine { me { id } }") == 200
+        nobodys = [{"id": "x", "version": 1}]
+        assert server.bulk(token, action="APPROVE", onError="SKIP_FAILED", items=nobodys) == 207
         wanted, found = named([*ALERTS, *EXPRESSIONS]), set[str]()
         deadline = time.monotonic() + 30
         while not wanted <= found and time.monotonic() < deadline:
@@ -161,6 +163,8 @@ def test_a_real_prometheus_finds_all_that_the_rules_and_the_dashboard_name(
         assert wanted - found == set()
         counted = asked(address, "query", query='graphql_request_duration_seconds_count{operation="Mine"}')
         assert [each["value"][1] for each in counted["result"]] == ["1"]
+        counted = asked(address, "query", query="rest_request_duration_seconds_count")
+        assert [(each["metric"]["status"], each["value"][1]) for each in counted["result"]] == [("207", "1")]
         drawn = draw(address, tmp_path / "dashboard.svg")
         assert {panel["title"] for panel in DASHBOARD["panels"]} <= set(drawn)
         assert "no data" in drawn  # no search was answered from Redis, and none was computed

@@ -1,6 +1,7 @@
 """The document of the REST API: what it says is read off the models, and anybody may read it."""
 
 import json
+import re
 from typing import Any, Final
 
 import pytest
@@ -13,6 +14,7 @@ from schemathesis.openapi import from_dict
 from apps.accounts.models import Tenant
 from apps.accounts.roles import Role
 from apps.lifecycle.models import workflow_models
+from project.embedded.places import ROOT
 from project.rest.middleware import rest
 from project.rest.openapi import described
 from project.rest.problems import KINDS, PROBLEM
@@ -56,6 +58,15 @@ def test_of_each_member_a_generator_learns_the_type(document: Json) -> None:
         if not kinds & told.keys()
     ]
     assert members == [("Change", "before"), ("Change", "after")]  # which are of the type of the field
+
+
+def test_what_nginx_tells_in_our_stead_is_of_our_kinds() -> None:
+    told = re.findall(r"return (\d+) '(\{\"type\".*\})';", (ROOT / "ops" / "nginx" / "workgraph.conf").read_text())
+    problems = [(int(status), json.loads(body.replace("\\'", "'"))) for status, body in told]
+    assert [problem["code"] for _, problem in problems] == ["TOO_LARGE", "UNAVAILABLE"]
+    for status, problem in problems:
+        (kind,) = (kind for kind in KINDS if kind.code == problem["code"])
+        assert problem == {**kind.told(problem["detail"]), "status": status}
 
 
 def errors(check: Draft202012Validator, body: Any) -> list[str]:
