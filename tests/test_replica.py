@@ -412,6 +412,27 @@ def test_who_asks_for_too_much_is_stopped_there_and_that_is_no_failure_of_it(
     assert watch().is_good
 
 
+def test_a_failure_just_before_the_time_is_up_is_answered_by_the_primary(held: BaseDatabaseWrapper) -> None:
+    def read() -> str:
+        if on_the_replica():
+            prepared("SELECT pg_no_such_function()")
+        return "of the primary"
+
+    class JustBefore(Deadline):
+        """Is over from the second time on that somebody asks."""
+
+        asked = 0
+
+        @property
+        def is_over(self) -> bool:
+            self.asked += 1
+            return self.asked > 1
+
+    with JustBefore(20):
+        assert Reader(1)(read) == "of the primary"
+    assert watch().is_good
+
+
 def test_who_reads_what_has_to_be_replayed_is_answered_by_the_primary_and_others_are_not(
     servers: Servers, held: BaseDatabaseWrapper
 ) -> None:

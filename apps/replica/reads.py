@@ -57,11 +57,10 @@ class Reader:
             held = connections[REPLICA]
             with Instead(held):
                 self._hindrance = self._found(held)
-                answer = None if self._hindrance else _tried(read, held)
-            if not self._hindrance and not _failed(held):
+                answer = None if self._hindrance else self._tried(read, held)
+            if not self._hindrance:
                 READS.labels(ANSWERED).inc()
                 return answer  # type: ignore[return-value]
-            self._hindrance = self._hindrance or FAILED
             if held.connection is None or held.connection.closed:
                 watch().doubt()
         READS.labels(self._hindrance).inc()
@@ -77,6 +76,19 @@ class Reader:
         except Error:
             return FAILED
         return WRITTEN if _replayed.get(raw, 0) < self._mark else ""
+
+    def _tried(self, read: Read[R], held: BaseDatabaseWrapper) -> R | None:
+        """Return what is read; it is not to be told if the database failed, which then is what hinders."""
+        answer = None
+        try:
+            answer = read()
+        except Exception:
+            self._hindrance = _failure(held)
+            if not self._hindrance:
+                raise
+        else:
+            self._hindrance = _failure(held)
+        return answer
 
 
 class Instead(AbstractContextManager[None]):
@@ -99,19 +111,9 @@ class Instead(AbstractContextManager[None]):
         self._other.execute_wrappers = self._own
 
 
-def _failed(held: BaseDatabaseWrapper) -> bool:
-    """Tell whether the database failed; who is slower than may be would be so on the primary too."""
-    return held.errors_occurred and not time_is_up()
-
-
-def _tried(read: Read[R], held: BaseDatabaseWrapper) -> R | None:
-    """Return what is read; None, or what tells of errors, if the database failed."""
-    try:
-        return read()
-    except Exception:
-        if not _failed(held):
-            raise
-        return None
+def _failure(held: BaseDatabaseWrapper) -> str:
+    """Return FAILED if the database failed; who is slower than may be would be so on the primary too."""
+    return FAILED if held.errors_occurred and not time_is_up() else ""
 
 
 def reader(client: str) -> Reader | Straight:
