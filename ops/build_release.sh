@@ -14,8 +14,15 @@ set +a
 cd "$(dirname "$0")/.."
 python3 -I project/environment.py base
 case ${GRAPHIQL:-0} in
-1 | [tTyY]* | [oO][nN]) python3 -I project/environment.py local && .venv/bin/python ide/build.py ;;
+1 | [tTyY]* | [oO][nN])
+    python3 -I project/environment.py local
+    .venv/bin/python ide/build.py
+    ;;
 esac
 .venv/bin/python -m compileall -q apps project schema # the service can't write there
 .venv/bin/python manage.py collectstatic --no-input --verbosity 0
-cp -Rn staticfiles/. /opt/workgraph/static/
+# A copy that is broken off must not stay under the file's name: what has that is whole.
+copies=$(mktemp -d /opt/workgraph/static/.copies.XXXXXX)
+trap 'rm -rf "$copies"' EXIT
+cp -R staticfiles/. "$copies"
+cp -Rln "$copies/." /opt/workgraph/static/

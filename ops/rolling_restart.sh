@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Restart the instances of this host one after the other; each has to be ready before the next one goes.
+# Restart the instances of this host one after the other; each has to be ready before the next one goes. One that is
+# not ready comes first: a restart may be what it needs.
 #
 #   ops/rolling_restart.sh [PORT...]     (8001 8002)
 #
@@ -25,6 +26,11 @@ wait_for() {
     done
 }
 
+up=() down=()
+for port in "${ports[@]}"; do
+    if ready "$port"; then up+=("$port"); else down+=("$port"); fi
+done
+ports=("${down[@]}" "${up[@]}")
 for port in "${ports[@]}"; do
     for other in "${ports[@]}"; do
         if [[ $other != "$port" ]]; then wait_for "$other"; fi

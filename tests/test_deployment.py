@@ -288,9 +288,11 @@ def test_the_script_restarts_each_instance_once_the_others_are_ready(given: dict
         assert (tmp_path / "restarted").read_text() == f"workgraph@{first}\nworkgraph@{second}\n"
 
         assert running[second].stop() == 0
+        (tmp_path / "restarted").unlink()
         done = subprocess.run(script, env=settings, capture_output=True, text=True, check=False)  # noqa: S603 - ours
     assert (done.returncode, f"port {second} is not ready" in done.stderr) == (1, True)
-    assert (tmp_path / "restarted").read_text().count("\n") == 2
+    # A restart may be what it needs; the one that serves is left alone.
+    assert (tmp_path / "restarted").read_text() == f"workgraph@{second}\n"
 
 
 def test_an_instance_without_static_files_says_what_to_do(given: dict[str, str], tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Releases: built in a folder, put in service once the database is migrated, each with static files of its own."""
 
 # ruff: noqa: S603 - the scripts are ours
+import fcntl
 import http.client
 import os
 import re
@@ -95,6 +96,25 @@ def test_a_release_is_put_in_service_only_once_the_database_is_migrated(host: Pa
     assert (host / "called").read_text() == "1.1: manage.py migrate --check\n"
 
 
+def test_one_at_a_time_puts_a_release_in_service(host: Path) -> None:
+    script = with_python(host, "1.0", 0) / "ops" / "put_in_service.sh"
+    other = os.open(host / "opt" / "releases", os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    done = run(host, script)
+    assert (done.returncode, done.stderr) == (1, "A release is being put in service on this host just now\n")
+    assert not (host / "opt" / "current").exists()
+
+    os.close(other)
+    assert run(host, script).returncode == 0
+
+
+def test_a_folder_in_place_of_the_link_is_not_taken_for_a_release_in_service(host: Path) -> None:
+    script = with_python(host, "1.0", 0) / "ops" / "put_in_service.sh"
+    (host / "opt" / "current").mkdir()
+    assert run(host, script).returncode == 1
+    assert (host / "called").read_text() == "1.0: manage.py migrate --check\n"
+
+
 def test_what_starts_is_the_release_that_was_put_in_service_and_the_one_before_when_that_is_put_back(
     host: Path,
 ) -> None:
@@ -160,3 +180,30 @@ def test_a_release_is_built_again_without_touching_what_browsers_read(host: Path
     assert run(host, release / "ops" / "build_release.sh").returncode == 0
     assert (style.stat().st_ino, style.stat().st_mtime_ns) == (there.st_ino, there.st_mtime_ns)
     assert (host / "called").read_text().splitlines() == ["python3 -I project/environment.py base"] * 2
+
+
+def test_a_copy_that_broke_off_is_made_anew(host: Path) -> None:
+    release, static = built(host, "1.0", "body { color: red }"), host / "opt" / "static"
+    shutil.rmtree(static)
+    static.mkdir()
+    # A disk that is full, once: no file can have more than 4 KB.
+    once = f"[ -e {host}/full ] || {{ touch {host}/full; ulimit -f 8; }}"
+    program(host, "cp", f'cd "$OLDPWD"\n{once}\nexec {shutil.which("cp")} "$@"')
+    assert run(host, release / "ops" / "build_release.sh").returncode != 0
+    assert run(host, release / "ops" / "build_release.sh").returncode == 0
+
+    found, told = (
+        {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+        for folder in (static, release / "staticfiles")
+    )
+    assert found == told
+    assert not [*static.glob(".copies.*")]
+
+
+def test_a_release_without_what_graphiql_needs_is_not_built(host: Path) -> None:
+    release = unpacked(host, "1.0")
+    with (host / "etc" / "workgraph.env").open("a") as settings:
+        settings.write("GRAPHIQL=1\n")
+    program(host, "python3", "echo python3 $* >> called\n[ $3 = base ]")
+    assert run(host, release / "ops" / "build_release.sh").returncode == 1
+    assert (host / "called").read_text().splitlines()[-1] == "python3 -I project/environment.py local"
