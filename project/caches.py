@@ -40,12 +40,16 @@ def cache_of(url: str) -> dict[str, Any]:
         )
     if found["trusted"] and found["scheme"] + found["form"] != "redisscluster":
         raise UrlError("Only rediss://... and rediss+cluster://... have ssl_ca_certs, which is for TLS.")
+    try:
+        several = places(found)
+    except ValueError as error:
+        raise UrlError("A port is a number, like 6379.") from error
     if found["form"] == "cluster":
         return {"LOCATION": [url], "OPTIONS": {"CONNECTION_FACTORY": "project.caches.ClusterFactory"}}
     if found["scheme"] == "rediss" or not re.fullmatch(r"[\w.-]+(/\d+)?", found["path"]):
         raise UrlError("Sentinels are asked as redis+sentinel://host:26379,host:26379/name/0; without TLS.")
     user = f"{found['user']}:{found['password']}@" if found["password"] else ""
-    sentinels = {"SENTINELS": places(found), "CONNECTION_FACTORY": "django_redis.pool.SentinelConnectionFactory"}
+    sentinels = {"SENTINELS": several, "CONNECTION_FACTORY": "django_redis.pool.SentinelConnectionFactory"}
     return {"LOCATION": f"redis://{user}{found['path']}", "OPTIONS": sentinels}
 
 

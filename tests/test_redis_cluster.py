@@ -189,6 +189,7 @@ def test_sentinels_are_named_with_what_they_watch(url: str, location: str, senti
     [
         "redis+cluster://",
         "redis+cluster:///0",
+        "redis+cluster://a:x",
         "redis+sentinel://a:1",
         "redis+sentinel://a:1/main/x",
         "rediss+sentinel://a:1/main/0",
