@@ -12,6 +12,11 @@ set -a
 . /etc/workgraph/workgraph.env
 set +a
 cd "$(dirname "$0")/.."
+if [ -n "${STATIC_ROOT:-}" ]; then
+    echo "Take STATIC_ROOT out of /etc/workgraph/workgraph.env: each release has static files of its own" >&2
+    exit 1
+fi
+rm -f staticfiles/.built
 python3 -I project/environment.py base
 case ${GRAPHIQL:-0} in
 1 | [tTyY]* | [oO][nN])
@@ -26,3 +31,4 @@ copies=$(mktemp -d /opt/workgraph/static/.copies.XXXXXX)
 trap 'rm -rf "$copies"' EXIT
 cp -R staticfiles/. "$copies"
 cp -Rln "$copies/." /opt/workgraph/static/
+touch staticfiles/.built # put_in_service.sh takes nothing else

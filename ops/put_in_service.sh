@@ -6,13 +6,17 @@
 # Timers and instances that start follow the link `current`, so it is turned only once the database is migrated. The
 # release before is put back in the same way.
 #
-# Exit code 1: somebody else does it just now, or the database is not migrated, and nothing was done; or see
-# rolling_restart.sh.
+# Exit code 1: somebody else does it just now, the release is not built, or the database is not migrated, and nothing was
+# done; or see rolling_restart.sh.
 set -eu
 release=$(cd "$(dirname "$0")/.." && pwd -P)
 exec 9</opt/workgraph/releases # held until the last restart is done
 if ! flock --nonblock 9; then
     echo "A release is being put in service on this host just now" >&2
+    exit 1
+fi
+if [ ! -e "$release/staticfiles/.built" ]; then
+    echo "This release is not built: $release/ops/build_release.sh" >&2
     exit 1
 fi
 if ! "$release/ops/manage.sh" migrate --check; then

@@ -82,7 +82,10 @@ def with_python(host: Path, version: str, code: int) -> Path:
     (host / version / "bin").mkdir(parents=True)
     program(host, "python", f"echo {version}: $* >> called\nexit {code}")
     (host / "bin" / "python").rename(host / version / "bin" / "python")
-    return unpacked(host, version, str(host / version))
+    release = unpacked(host, version, str(host / version))
+    (release / "staticfiles").mkdir()
+    (release / "staticfiles" / ".built").touch()
+    return release
 
 
 def test_a_release_is_put_in_service_only_once_the_database_is_migrated(host: Path) -> None:
@@ -94,6 +97,24 @@ def test_a_release_is_put_in_service_only_once_the_database_is_migrated(host: Pa
     assert (done.returncode, (host / "opt" / "current").resolve()) == (1, first)
     assert "systemctl start workgraph-migrate@1.1, on one host" in done.stderr
     assert (host / "called").read_text() == "1.1: manage.py migrate --check\n"
+
+
+def test_a_release_that_was_not_built_to_the_end_is_not_put_in_service(host: Path) -> None:
+    release = with_python(host, "1.0", 0)
+    (release / "staticfiles" / ".built").unlink()
+    done = run(host, release / "ops" / "put_in_service.sh")
+    assert (done.returncode, (host / "opt" / "current").exists()) == (1, False)
+    assert done.stderr == f"This release is not built: {release}/ops/build_release.sh\n"
+
+
+def test_a_release_has_static_files_of_its_own_only(host: Path) -> None:
+    release = with_python(host, "1.0", 0)
+    with (host / "etc" / "workgraph.env").open("a") as settings:
+        settings.write(f"STATIC_ROOT={host}/shared\n")
+    done = run(host, release / "ops" / "build_release.sh")
+    assert done.returncode == 1
+    assert "Take STATIC_ROOT out of" in done.stderr
+    assert not (host / "called").exists()
 
 
 def test_one_at_a_time_puts_a_release_in_service(host: Path) -> None:
@@ -190,10 +211,15 @@ def test_a_copy_that_broke_off_is_made_anew(host: Path) -> None:
     once = f"[ -e {host}/full ] || {{ touch {host}/full; ulimit -f 8; }}"
     program(host, "cp", f'cd "$OLDPWD"\n{once}\nexec {shutil.which("cp")} "$@"')
     assert run(host, release / "ops" / "build_release.sh").returncode != 0
+    assert not (release / "staticfiles" / ".built").exists()
     assert run(host, release / "ops" / "build_release.sh").returncode == 0
 
     found, told = (
-        {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+        {
+            file.relative_to(folder): file.read_bytes()
+            for file in folder.rglob("*")
+            if file.is_file() and file.name != ".built"
+        }
         for folder in (static, release / "staticfiles")
     )
     assert found == told

@@ -276,6 +276,7 @@ def test_while_redis_is_away_reads_go_to_the_primary(servers: Servers, host: Hos
             assert title in titles(host.ask(servers.reader, ORDERS))
         finally:
             servers.valkey.go_on()
+    until(lambda: asked_of(servers.replica, lambda: host.ask(servers.reader, ORDERS)))
 
 
 def test_when_redis_has_lost_all_marks_who_has_written_reads_it_still(
