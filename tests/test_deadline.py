@@ -23,6 +23,7 @@ from apps.accounts.roles import Role
 from apps.accounts.tokens import issue_token
 from project.urls import urlpatterns as ours
 from tests import factories
+from tests.pooling import forget_connections
 
 R = TypeVar("R")
 
@@ -93,11 +94,6 @@ def own_pool(settings: Settings) -> Iterator[None]:
     forget_connections()
     yield
     forget_connections()
-
-
-def forget_connections() -> None:
-    connection.close()
-    connection.close_pool()  # type: ignore[attr-defined]
 
 
 def in_thread(call: Callable[[], R]) -> R:

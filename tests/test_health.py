@@ -20,6 +20,7 @@ from redis import Redis
 from project import health
 from project.health import Check, Migrations
 from project.stopping import STOPPING
+from tests.pooling import forget_connections
 
 ALL_ON: Final = dict.fromkeys(("audit_signals", "bulk_operations", "search_rate_limiting", "cost_limit"), "on")
 ALL_WELL: Final = {"database": "ok", "redis": "ok", "migrations": "ok", "switches": ALL_ON}
@@ -71,11 +72,6 @@ def database_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     yield move
     forget_connections()
     connection.settings_dict.update(given)
-
-
-def forget_connections() -> None:
-    connection.close()
-    connection.close_pool()  # type: ignore[attr-defined]
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from django.db import Error, connection, transaction
 from apps.accounts.deadline import Deadline
 from apps.accounts.prepared import prepared, prepared_first
 from project.backups import archive
+from tests.pooling import forget_connections
 from tests.servers import Server, served, somebodys_token
 
 PID: Final = "SELECT pg_backend_pid()"
@@ -26,8 +27,7 @@ OPERATION: Final = "{ me { id } }"
 def living_connections(transactional_db: None) -> Iterator[None]:
     """Leave no dead connection in this process's pool."""
     yield
-    connection.close()
-    connection.close_pool()  # type: ignore[attr-defined]
+    forget_connections()
 
 
 def cut() -> int:

@@ -27,6 +27,7 @@ from tests import factories
 from tests.attacks import LEAKS
 from tests.buckets import left
 from tests.counts import moves
+from tests.pooling import forget_connections
 from tests.rest import Json, Script, made, pointers, told
 from tests.writing import everything, nothing_changes, target
 
@@ -302,7 +303,7 @@ def test_what_takes_too_long_is_undone(
 
         patch.setattr(services, "transition_many", slowly)
         answer = approve(script, order)
-    connection.close()  # which keeps its last timeout
+    forget_connections()
     assert everything() == before
     assert told(answer, 503, "UNAVAILABLE")["detail"].startswith("This took longer than the 1 s")
     (line,) = (record.getMessage() for record in caplog.records if record.name == "schema.slow")

@@ -15,6 +15,7 @@ from apps.helpdesk.models import Ticket
 from project.backups import archive
 from tests.counts import Moves, moves
 from tests.graphql import refusal
+from tests.pooling import forget_connections
 from tests.test_metrics import DOMAIN
 from tests.writing import bulk, in_state, move, nothing_changes, target
 
@@ -22,6 +23,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 PATIENCE: Final = 30.0
 """How many seconds a thread is waited for."""
+
+
+@pytest.fixture(autouse=True)
+def as_long_as_it_takes() -> None:
+    """Give the test connections that know of no time limit."""
+    forget_connections()
 
 
 class Rival(Thread):
